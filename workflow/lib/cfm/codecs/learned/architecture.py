@@ -1,0 +1,117 @@
+"""The families of learned codecs and how a network of each is built from a few numbers."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from cfm.errors import ConfigurationError
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", FutureWarning)
+    from compressai.models import Cheng2020Attention, CompressionModel, Elic2022Chandelier
+
+FAMILIES = ("cheng2020-attn", "elic")
+STRIDE = 64
+"""Pictures are padded to a multiple of this many samples: four halvings to the latent, two more to the hyper-latent."""
+
+CONTEXT_KERNEL = 5
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What must be known to build a network before its weights are loaded.
+
+    Attributes
+    ----------
+    family : str
+        "cheng2020-attn" (Cheng et al. 2020, self-attention variant) or "elic" (He et al. 2022, as the public
+        re-implementation has it: compressai's `Elic2022Chandelier`).
+    channels : int
+        N, the width of the transforms.
+    latent_channels : int or None
+        M, the channels of ELIC's latent; None where the family has M = N.
+    groups : tuple of int
+        ELIC's channel groups, which sum to M; empty for the paper's 16, 16, 32, 64, M - 128.
+    context_channels : tuple of two int
+        Widths of ELIC's channel-context networks; the paper's are 224 and 128.
+    """
+
+    family: str
+    channels: int = 192
+    latent_channels: int | None = None
+    groups: tuple[int, ...] = ()
+    context_channels: tuple[int, int] = (224, 128)
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise ConfigurationError(f"unknown learned codec {self.family!r}; known: {', '.join(FAMILIES)}")
+        if self.channels < 2 or self.channels % 2:
+            raise ConfigurationError(f"{self.family}: channels must be an even number, not {self.channels}")
+        object.__setattr__(self, "groups", tuple(self.groups))
+        object.__setattr__(self, "context_channels", tuple(self.context_channels))
+        if self.family == "elic":
+            latent_channels = self.latent_channels or 320
+            groups = self.groups or (16, 16, 32, 64, latent_channels - 128)
+            if sum(groups) != latent_channels or min(groups) < 1 or len(groups) < 2:
+                raise ConfigurationError(
+                    f"elic: groups {list(groups)} do not make up {latent_channels} latent channels"
+                )
+            object.__setattr__(self, "latent_channels", latent_channels)
+            object.__setattr__(self, "groups", groups)
+        elif self.latent_channels not in (None, self.channels) or self.groups:
+            raise ConfigurationError(f"{self.family} has as many latent channels as channels, and no groups")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The attributes as JSON takes them."""
+        return asdict(self)
+
+
+def build_model(architecture: Architecture) -> CompressionModel:
+    """Build an untrained network; its initial weights come from torch's global generator.
+
+    Parameters
+    ----------
+    architecture : Architecture
+
+    Returns
+    -------
+    CompressionModel
+        `forward` takes (B, 3, H, W) in [0, 1], H and W multiples of `STRIDE`.
+    """
+    if architecture.family == "cheng2020-attn":
+        return Cheng2020Attention(N=architecture.channels)
+    model = Elic2022Chandelier(
+        N=architecture.channels, M=architecture.latent_channels, groups=list(architecture.groups)
+    )
+    if architecture.context_channels != (224, 128):
+        _replace_channel_context(model, architecture)
+    return model
+
+
+def _replace_channel_context(model: Elic2022Chandelier, architecture: Architecture) -> None:
+    """Give ELIC channel-context networks of other widths: at 224 and 128 they outweigh a small codec's transforms."""
+    wide, narrow = architecture.context_channels
+    context = model.latent_codec.y.channel_context
+    for name in list(context):
+        first, last = context[name][0], context[name][-1]
+        context[name] = nn.Sequential(
+            _same_size_convolution(first.in_channels, wide),
+            nn.ReLU(inplace=True),
+            _same_size_convolution(wide, narrow),
+            nn.ReLU(inplace=True),
+            _same_size_convolution(narrow, last.out_channels),
+        )
+
+
+def _same_size_convolution(in_channels: int, out_channels: int) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, CONTEXT_KERNEL, padding=CONTEXT_KERNEL // 2)
+
+
+def bits(likelihoods: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The bits that an ideal entropy coder would need: minus the sum of log2 of the likelihoods, a scalar."""
+    return -sum(torch.log2(likelihood).sum() for likelihood in likelihoods.values())

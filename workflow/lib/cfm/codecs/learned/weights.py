@@ -1,0 +1,167 @@
+"""Weights of learned codecs on disk: safetensors that describe themselves, and other people's torch files."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from compressai.models import CompressionModel
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from cfm.codecs.learned.architecture import Architecture, build_model
+from cfm.errors import ConfigurationError, WeightsError
+from cfm.provenance import atomic_path, sha256_of
+
+ARCHITECTURE_KEY = "architecture"
+ELIC_RENAMES = (
+    ("cc_transforms.", "latent_codec.y.channel_context.y", 1, ""),
+    ("context_prediction.", "latent_codec.y.latent_codec.y", 0, ".context_prediction"),
+    ("ParamAggregation.", "latent_codec.y.latent_codec.y", 0, ".entropy_parameters"),
+)
+"""How the public ELIC re-implementation's names with a group number map to compressai's: prefix, new prefix, offset of
+the number, what follows the number."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A network ready to code, and the digest that streams carry."""
+
+    model: CompressionModel
+    architecture: Architecture
+    digest: bytes
+
+
+def save_weights(path: Path | str, model: CompressionModel, architecture: Architecture) -> None:
+    """Write a network's parameters as 16-bit floats; its tables are computed anew from these when it is loaded.
+
+    Encoder and decoder both load the rounded values, so they agree.
+    """
+    tensors = {name: value.detach().cpu().to(torch.float16).contiguous() for name, value in model.named_parameters()}
+    if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
+        raise WeightsError(f"{path}: weights do not fit 16-bit floats; the training diverged, lower its learning rate")
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={ARCHITECTURE_KEY: json.dumps(architecture.as_dict())})
+
+
+def load_model(path: Path | str, architecture: Architecture | None = None, sha256: str | None = None) -> LoadedModel:
+    """Load a network and compute its entropy coding tables.
+
+    Parameters
+    ----------
+    path : Path or str
+        A .safetensors file, or a torch file (a state dictionary, alone or under "state_dict").
+    architecture : Architecture, optional
+        Needed for files that do not describe themselves; must agree with those that do.
+    sha256 : str, optional
+        What the file's checksum must begin with.
+
+    Returns
+    -------
+    LoadedModel
+        In evaluation mode, 32-bit floats, tables updated; `digest` is the first 4 bytes of the file's SHA-256.
+
+    Raises
+    ------
+    WeightsError
+        If the file is absent, damaged, a pickle with code, or of another family or shape.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such weights file; train the codec or correct the path")
+    digest = sha256_of(path)
+    if sha256 is not None and not digest.startswith(sha256.lower()):
+        raise WeightsError(f"{path}: checksum {digest[:12]} where {sha256[:12]} is expected; fetch or train it anew")
+    tensors, described = _read_safetensors(path) if path.suffix == ".safetensors" else (_read_torch(path), None)
+    if described is not None and architecture is not None and described != architecture:
+        raise WeightsError(f"{path}: holds {described}, but the configuration says {architecture}; correct one of them")
+    architecture = described or architecture
+    if architecture is None:
+        raise WeightsError(f"{path}: does not describe its network; configure family and channels")
+    model = build_model(architecture)
+    _fill(model, tensors, path)
+    model.eval().requires_grad_(False)
+    model.update(force=True)
+    return LoadedModel(model, architecture, bytes.fromhex(digest[:8]))
+
+
+def copy_parameters(model: CompressionModel, path: Path | str) -> None:
+    """Start a network from the weights of another training; raises `WeightsError` where they do not fit."""
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such weights file to start from; train it first or correct the path")
+    _fill(model, _read_safetensors(path)[0] if path.suffix == ".safetensors" else _read_torch(path), path)
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], Architecture | None]:
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+            metadata = file.metadata() or {}
+        text = metadata.get(ARCHITECTURE_KEY)
+        return tensors, Architecture(**json.loads(text)) if text else None
+    except (SafetensorError, OSError, json.JSONDecodeError, TypeError, ConfigurationError) as error:
+        raise WeightsError(f"{path}: not a usable safetensors file ({error}); fetch or train it anew") from None
+
+
+def _read_torch(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise WeightsError(f"{path}: not a file of weights alone ({reason}); convert it to safetensors") from None
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise WeightsError(f"{path}: holds no dictionary of tensors; save the model's state_dict")
+    return {_compressai_name(name): value for name, value in content.items()}
+
+
+def _compressai_name(name: str) -> str:
+    """compressai's name of a parameter: wrappers stripped, old names and the public ELIC's names translated."""
+    name = name.removeprefix("module.").replace(".downsample.", ".skip.")
+    for prefix, new_prefix, offset, after in ELIC_RENAMES:
+        number, dot, rest = name.removeprefix(prefix).partition(".")
+        if name.startswith(prefix) and number.isdigit():
+            return f"{new_prefix}{int(number) + offset}{after}{dot}{rest}"
+    return name
+
+
+def _fill(model: CompressionModel, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Copy tensors into the parameters of the same names; buffers are tables and constants that the model makes."""
+    tensors = _bottleneck_names(model, tensors)
+    expected = dict(model.named_parameters())
+    buffers = {name for name, _ in model.named_buffers()}
+    absent = sorted(expected.keys() - tensors.keys())
+    foreign = sorted(name for name in tensors.keys() - expected.keys() - buffers if "gaussian_conditional" not in name)
+    if absent or foreign:
+        what = f"lacks {absent[0]}" if absent else f"has an unknown {foreign[0]}"
+        raise WeightsError(f"{path}: {what}: weights of another network; correct the codec's family or the path")
+    with torch.no_grad():
+        for name, parameter in expected.items():
+            value = tensors[name]
+            if value.shape != parameter.shape:
+                raise WeightsError(
+                    f"{path}: {name} has shape {tuple(value.shape)} where {tuple(parameter.shape)} belongs; "
+                    "correct the configured channels"
+                )
+            if not torch.isfinite(value).all():
+                raise WeightsError(f"{path}: {name} is not finite; fetch or train it anew")
+            parameter.copy_(value)
+
+
+def _bottleneck_names(model: CompressionModel, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Translate older names of the entropy bottleneck (`_matrix0`), and the public ELIC's top-level hyper parts."""
+    nested = any(name.startswith("latent_codec.hyper.") for name, _ in model.named_parameters())
+    renamed = {}
+    for name, value in tensors.items():
+        if nested and name.split(".")[0] in ("h_a", "h_s", "entropy_bottleneck"):
+            name = f"latent_codec.hyper.{name}"
+        for old, new in (("._matrix", ".matrices."), ("._bias", ".biases."), ("._factor", ".factors.")):
+            name = name.replace(old, new) if "entropy_bottleneck" in name else name
+        renamed[name] = value
+    return renamed
