@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from pycocotools import mask as coco_mask
+
 from cfm.evaluation.detections import (
     classification_from_prediction,
     detections_from_prediction,
@@ -12,7 +14,6 @@ from cfm.evaluation.detections import (
     to_coco_results,
 )
 from cfm.reporting.tables import read_table, write_table
-from pycocotools import mask as coco_mask
 
 
 def prediction(count=3):
