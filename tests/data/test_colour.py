@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from cfm.codecs.picture import Picture
 from cfm.data.colour import planes_to_rgb, rgb_to_yuv420, yuv420_to_rgb
 
