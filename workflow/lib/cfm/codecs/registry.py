@@ -19,9 +19,10 @@ LIBRARIES = ("av", "imageio-ffmpeg", "compressai", "torch")
 
 
 class Codec(Protocol):
-    """What every codec does; deterministic."""
+    """What every codec does; deterministic. `layout` is what pictures are converted to for it."""
 
     name: str
+    layout: str
 
     @property
     def points(self) -> tuple[int, ...]:

@@ -37,7 +37,9 @@ class FfmpegCodec(StandardCodec):
             raise ConfigurationError(f"{self.name}: {command[0]} could not be run to its end ({error})") from None
         if run.returncode or not run.stdout:
             reason = run.stderr.decode(errors="replace").strip().split("\n")[-1]
-            raise InputError(f"{self.name} refuses a picture of {picture.width}x{picture.height} ({reason})")
+            raise InputError(
+                f"{self.name} fails at QP {qp} on a picture of {picture.width}x{picture.height} ({reason}); raise the QP"
+            )
         return run.stdout
 
     def _input_format(self) -> str:
@@ -87,7 +89,8 @@ class Vvenc(FfmpegCodec):
 
     vvenc lowers the QP of intra frames by 3 unless told not to (`IntraQPOffset=0`). The ffmpeg wrapper feeds it
     10-bit 4:2:0 only: 8-bit samples go in as their fourfold, which the encoder's internal depth of 8 takes back
-    exactly, and a grey picture goes in with chroma planes that are not coded (4:0:0).
+    exactly, and a grey picture goes in with chroma planes that are not coded (4:0:0). It also leaves the stream one
+    byte a pixel, which noise at the lowest QPs exceeds: an `InputError`.
     """
 
     name = "vvenc"

@@ -67,8 +67,10 @@ class X264(PyavCodec):
     decoder = "h264"
     encoder = "libx264"
     parameters_name = "x264-params"
-    fixed_parameters = "keyint=1:ipratio=1:aq-mode=0:psy=0:mbtree=0:threads=1:lookahead-threads=1:"
+    fixed_parameters = (
+        "keyint=1:ipratio=1:aq-mode=0:psy=0:mbtree=0:threads=1:lookahead-threads=1:"
         "repeat-headers=1:annexb=1:force-cfr=1"
+    )
     formats: ClassVar = {("yuv420", 8): "yuv420p"}
 
     def _encode_frame(self, picture: Picture, qp: int, pixel_format: str) -> bytes:

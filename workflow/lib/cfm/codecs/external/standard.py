@@ -31,6 +31,9 @@ class StandardCodec:
     decoder: ClassVar[str]
     presets: ClassVar[tuple[str, ...]]
     default_preset: ClassVar[str]
+    layout: ClassVar[str] = "yuv420"
+    """Layout that pictures are converted to for this codec; some code "grey" ones too."""
+
     formats: ClassVar[Mapping[tuple[str, int], str]]
     """Pixel format, by the names that FFmpeg has for them, of every layout and bit depth that is coded."""
 

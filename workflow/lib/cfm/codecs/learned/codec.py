@@ -43,6 +43,8 @@ class LearnedCodec:
         For weights that do not describe themselves.
     """
 
+    layout = "rgb"
+
     def __init__(self, family: str, files: Sequence[PointFile], architecture: Architecture | None = None):
         if not files:
             raise ConfigurationError(f"{family}: no weights are configured; name a manifest or a list of files")
