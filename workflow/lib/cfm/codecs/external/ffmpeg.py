@@ -37,9 +37,8 @@ class FfmpegCodec(StandardCodec):
             raise ConfigurationError(f"{self.name}: {command[0]} could not be run to its end ({error})") from None
         if run.returncode or not run.stdout:
             reason = run.stderr.decode(errors="replace").strip().split("\n")[-1]
-            raise InputError(
-                f"{self.name} fails at QP {qp} on a picture of {picture.width}x{picture.height} ({reason}); raise the QP"
-            )
+            size = f"{picture.width}x{picture.height}"
+            raise InputError(f"{self.name} fails at QP {qp} on a picture of {size} ({reason}); raise the QP")
         return run.stdout
 
     def _input_format(self) -> str:
