@@ -3,51 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from cfm.data.scenes.background import background, draw_clutter
-from cfm.data.scenes.car import draw_car
-from cfm.data.scenes.categories import (
-    BOTTLE,
-    CAR,
-    CATEGORIES,
-    CLOCK,
-    OBJECT_CLASSES,
-    PERSON,
-    SPORTS_BALL,
-    STOP_SIGN,
-    split_code,
-)
-from cfm.data.scenes.objects import draw_bottle, draw_clock, draw_sports_ball, draw_stop_sign
-from cfm.data.scenes.palette import chance, pick, uniform
-from cfm.data.scenes.person import Keypoint, draw_person
-from cfm.data.scenes.render import Frame, Layer, Light, Window, render
-from cfm.data.scenes.shapes import Part, joint_bounds
-from cfm.data.scenes.texture import GRAIN_SIZE
+from cfm.data.scenes.background import background
+from cfm.data.scenes.categories import CATEGORIES, OBJECT_CLASSES, split_code
+from cfm.data.scenes.palette import uniform
+from cfm.data.scenes.place import Item, moved, random_clutter, random_item, random_objects
+from cfm.data.scenes.render import Layer, Light, Window, render
+from cfm.data.scenes.shapes import joint_bounds
 
 LEAST_VISIBLE_PX = 60
 LEAST_VISIBLE_SHARE = 0.25
 SMALLEST_SIDE_PX = 32
 FEWEST_OBJECTS = 2
 COMPOSE_ATTEMPTS = 4
-
-_DRAW: dict[int, Callable[[np.random.Generator], list[Part]]] = {
-    CAR: draw_car,
-    STOP_SIGN: draw_stop_sign,
-    SPORTS_BALL: draw_sports_ball,
-    BOTTLE: draw_bottle,
-    CLOCK: draw_clock,
-}
-# Area of a drawn object in its own units, about; and how far from upright it turns, degrees.
-_AREA = {PERSON: 0.17, CAR: 0.22, STOP_SIGN: 0.76, SPORTS_BALL: 0.785, BOTTLE: 0.25, CLOCK: 0.8}
-_TURN = {PERSON: 14, CAR: 10, STOP_SIGN: 15, SPORTS_BALL: 30, BOTTLE: 25, CLOCK: 15}
-# Persons are the hardest to learn and the only ones with keypoints.
-_DRAWN_CATEGORIES = (PERSON, PERSON, PERSON, CAR, STOP_SIGN, SPORTS_BALL, BOTTLE, CLOCK)
-# Square roots of the areas, in pixels: COCO's small, medium and large, whose limits are 32 and 96.
-_SIDES_PX = ((19, 31), (34, 92), (100, 140))
 
 
 @dataclass(frozen=True)
@@ -74,113 +45,14 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class _Item:
-    """Something to draw; `category_id` is None for clutter."""
-
-    category_id: int | None
-    parts: list[Part]
-    frame: Frame
-    window: Window
-    depth: float
-    roughness: float
-    grain_at: Window
-    keypoints: tuple[Keypoint, ...] | None
-
-
-@dataclass(frozen=True)
 class _Drawn:
-    item: _Item
+    item: Item
     layer: Layer
 
 
 def _random_light(rng: np.random.Generator) -> Light:
     x, y = uniform(rng, -0.65, 0.65), uniform(rng, -0.7, 0.25)
     return Light(x, y, math.sqrt(1.0 - x * x - y * y), uniform(rng, 0.35, 0.65))
-
-
-def _item(rng: np.random.Generator, category_id: int | None, side_px: float, limit_px: float) -> _Item:
-    """An object whose area is about side_px squared, no longer than `limit_px`, at the origin."""
-    keypoints = None
-    if category_id is None:
-        parts, scale = draw_clutter(rng), side_px
-        turn, mirror = pick(rng, (8, 8, 90)), False
-    else:
-        if category_id == PERSON:
-            parts, keypoints = draw_person(rng)
-        else:
-            parts = _DRAW[category_id](rng)
-        scale = side_px / math.sqrt(_AREA[category_id])
-        turn, mirror = _TURN[category_id], category_id == CAR and chance(rng, 50)
-    bounds = joint_bounds(parts)
-    scale = min(scale, limit_px / max(bounds.right - bounds.left, bounds.bottom - bounds.top))
-    frame = Frame.at(0.0, 0.0, scale, uniform(rng, -turn, turn), mirror)
-    left, top = (int(value) for value in rng.integers(0, GRAIN_SIZE, 2))
-    roughness = uniform(rng, 0.03, 0.22)
-    return _Item(category_id, parts, frame, frame.window(bounds), 0.0, roughness, Window(left, top, 0, 0), keypoints)
-
-
-def _moved(item: _Item, x: float, y: float, depth: float) -> _Item:
-    """The item with the middle of its window at about (x, y)."""
-    middle_x, middle_y = (item.window.left + item.window.right) / 2, (item.window.top + item.window.bottom) / 2
-    frame = replace(item.frame, x=round((x - middle_x) * 64) / 64, y=round((y - middle_y) * 64) / 64)
-    return replace(item, frame=frame, window=frame.window(joint_bounds(item.parts)), depth=depth)
-
-
-def _overlap(a: Window, b: Window) -> float:
-    """Common area as a share of the smaller window."""
-    wide = min(a.right, b.right) - max(a.left, b.left)
-    high = min(a.bottom, b.bottom) - max(a.top, b.top)
-    if wide <= 0 or high <= 0:
-        return 0.0
-    areas = [(window.right - window.left) * (window.bottom - window.top) for window in (a, b)]
-    return wide * high / min(areas)
-
-
-def _place(rng: np.random.Generator, item: _Item, others: list[_Item], width: int, height: int) -> _Item | None:
-    """The item at a place where it hides little of the others, or None where twelve draws find none."""
-    allowed = 0.45 if chance(rng, 35) else 0.12
-    half_x, half_y = (item.window.right - item.window.left) / 2, (item.window.bottom - item.window.top) / 2
-    # Now and then an object is cut by the picture's edge, by less than a third of its length.
-    inset = 0.4 if chance(rng, 20) else 0.97
-    margin_x, margin_y = min(half_x * inset, 0.5 * width), min(half_y * inset, 0.5 * height)
-    for _ in range(12):
-        x, y = uniform(rng, margin_x, width - margin_x), uniform(rng, margin_y, height - margin_y)
-        moved = _moved(item, x, y, y + half_y + uniform(rng, -20, 20))
-        if all(_overlap(moved.window, other.window) <= allowed for other in others):
-            return moved
-    return None
-
-
-def _random_objects(rng: np.random.Generator, width: int, height: int) -> list[_Item]:
-    """Two to eight objects, at most two of them large."""
-    wanted = int(rng.integers(2, 9))
-    sizes = [pick(rng, (0, 0, 1, 1, 1, 2, 2)) for _ in range(wanted)]
-    while sizes.count(2) > 2:
-        sizes[sizes.index(2)] = 1
-    items: list[_Item] = []
-    # Large ones first, while there is room; crowded scenes may end with fewer.
-    for size in sorted([*sizes, 0, 1], reverse=True):
-        category_id = pick(rng, _DRAWN_CATEGORIES)
-        item = _item(rng, category_id, uniform(rng, *_SIDES_PX[size]), 1.1 * min(width, height))
-        placed = _place(rng, item, items, width, height)
-        if placed is not None:
-            items.append(placed)
-        if len(items) == wanted:
-            break
-    return items
-
-
-def _random_clutter(rng: np.random.Generator, width: int, height: int, in_front: bool) -> list[_Item]:
-    """Six to fourteen things behind all objects and, with `in_front`, up to two small ones among them."""
-    items = []
-    for _ in range(int(rng.integers(6, 15))):
-        item = _item(rng, None, uniform(rng, 25, 130), width)
-        items.append(_moved(item, uniform(rng, 0, width), uniform(rng, 0, height), -1000.0 + len(items)))
-    if in_front:
-        for _ in range(int(rng.integers(0, 3))):
-            item = _item(rng, None, uniform(rng, 20, 45), width)
-            items.append(_moved(item, uniform(rng, 0, width), uniform(rng, 0, height), uniform(rng, 0, height)))
-    return items
 
 
 def _crop(window: Window, width: int, height: int) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
@@ -302,7 +174,7 @@ def _annotated(one: _Drawn, visible: np.ndarray) -> SceneObject:
     return SceneObject(one.item.category_id, visible, bbox, int(np.count_nonzero(visible)), keypoints)
 
 
-def _compose(rng: np.random.Generator, items: list[_Item], width: int, height: int) -> Scene:
+def _compose(rng: np.random.Generator, items: list[Item], width: int, height: int) -> Scene:
     """Draw items, the smaller `depth` the further behind, on a random background under a random light."""
     light, strength = _random_light(rng), uniform(rng, 0.15, 0.55)
     picture = background(rng, height, width)
@@ -349,8 +221,8 @@ def generate_scene(seed: int, split: str, index: int, width: int, height: int) -
     _check_size(width, height)
     rng = np.random.default_rng([seed, split_code(split), index])
     for _ in range(COMPOSE_ATTEMPTS):
-        items = _random_objects(rng, width, height)
-        scene = _compose(rng, _random_clutter(rng, width, height, True) + items, width, height)
+        items = random_objects(rng, width, height)
+        scene = _compose(rng, random_clutter(rng, width, height, True) + items, width, height)
         if len(scene.objects) >= FEWEST_OBJECTS:
             break
     return scene
@@ -375,7 +247,7 @@ def generate_object(seed: int, split: str, index: int, size: int = 96) -> tuple[
     rng = np.random.default_rng([seed, split_code(split), index, size])
     label = index % len(OBJECT_CLASSES)
     category_id = next(category.id for category in CATEGORIES if category.name == OBJECT_CLASSES[label])
-    item = _item(rng, category_id, size, size * uniform(rng, 0.5, 0.95))
+    item = random_item(rng, category_id, size, size * uniform(rng, 0.5, 0.95))
     middle = 0.5 * size
-    item = _moved(item, middle + uniform(rng, -0.08, 0.08) * size, middle + uniform(rng, -0.08, 0.08) * size, 0.0)
-    return _compose(rng, [*_random_clutter(rng, size, size, False), item], size, size).image, label
+    item = moved(item, middle + uniform(rng, -0.08, 0.08) * size, middle + uniform(rng, -0.08, 0.08) * size, 0.0)
+    return _compose(rng, [*random_clutter(rng, size, size, False), item], size, size).image, label

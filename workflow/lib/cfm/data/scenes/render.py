@@ -112,7 +112,9 @@ def _shade(cover: Cover, paint: Paint, light: Light) -> tuple[np.ndarray, np.nda
     return diffuse, highlight * paint.gloss
 
 
-def _paint_part(part: Part, number: int, frame: Frame, light: Light, window: Window, colour, top) -> None:
+def _paint_part(
+    part: Part, number: int, frame: Frame, light: Light, window: Window, colour: np.ndarray, top: np.ndarray
+) -> None:
     """Draw one part over the samples of a layer (`colour` (3, 2h, 2w), `top` (2h, 2w)), in its own window only."""
     box = frame.window(part.bounds())
     rows = slice(2 * (box.top - window.top), 2 * (box.bottom - window.top))
@@ -134,7 +136,9 @@ def _paint_part(part: Part, number: int, frame: Frame, light: Light, window: Win
     top[rows, columns][inside] = number
 
 
-def render(parts: list[Part], frame: Frame, bounds: Bounds, light: Light, roughness: float, grain_at: Window) -> Layer:
+def render(
+    parts: list[Part], frame: Frame, bounds: Bounds, light: Light, roughness: float, grain_at: tuple[int, int]
+) -> Layer:
     """Draw parts in order, the last on top.
 
     Parameters
@@ -149,8 +153,8 @@ def render(parts: list[Part], frame: Frame, bounds: Bounds, light: Light, roughn
         In picture coordinates.
     roughness : float
         Contrast of the surface's fine texture.
-    grain_at : Window
-        Whose left and top say which piece of the texture field the surface takes.
+    grain_at : (int, int)
+        Row and column of the texture field from which the surface takes its texture.
     """
     window = frame.window(bounds)
     height, width = window.bottom - window.top, window.right - window.left
@@ -163,7 +167,7 @@ def render(parts: list[Part], frame: Frame, bounds: Bounds, light: Light, roughn
     coverage = _mean_of_four(covered)
     shaded = _mean_of_four(colour)
     if roughness > 0.0:
-        shaded *= 1.0 + grain_window(grain_at.top, grain_at.left, height, width) * roughness
+        shaded *= 1.0 + grain_window(*grain_at, height, width) * roughness
     return Layer(window, shaded, coverage, top)
 
 

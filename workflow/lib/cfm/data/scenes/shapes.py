@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -158,7 +159,7 @@ class Lathe:
     def cover(self, u: np.ndarray, v: np.ndarray) -> Cover:
         radius = np.full(v.shape, 1e-6, np.float32)
         slope = np.zeros(v.shape, np.float32)
-        for (v0, r0), (v1, r1) in zip(self.profile[:-1], self.profile[1:], strict=True):
+        for (v0, r0), (v1, r1) in pairwise(self.profile):
             band = (v >= v0) & (v < v1)
             step = (r1 - r0) / (v1 - v0)
             np.copyto(radius, (v - v0) * step + r0, where=band)
