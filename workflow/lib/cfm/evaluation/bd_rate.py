@@ -105,7 +105,11 @@ def pareto_points(rate_bpp: np.ndarray, quality: np.ndarray) -> Points:
 
 
 def compare(
-    anchor_rate_bpp: np.ndarray, anchor_quality: np.ndarray, test_rate_bpp: np.ndarray, test_quality: np.ndarray
+    anchor_rate_bpp: np.ndarray,
+    anchor_quality: np.ndarray,
+    test_rate_bpp: np.ndarray,
+    test_quality: np.ndarray,
+    minimum_overlap: float = MINIMUM_OVERLAP,
 ) -> BdRate:
     """BD-rate of a test curve against an anchor.
 
@@ -113,6 +117,8 @@ def compare(
     ----------
     anchor_rate_bpp, anchor_quality, test_rate_bpp, test_quality : arrays
         Raw points of both curves, in any order.
+    minimum_overlap : float
+        Least overlap of the qualities, 0 to 1.
 
     Raises
     ------
@@ -122,7 +128,7 @@ def compare(
     anchor = pareto_points(anchor_rate_bpp, anchor_quality)
     test = pareto_points(test_rate_bpp, test_quality)
     overlap = quality_overlap(anchor.quality, test.quality)
-    reason = _obstacle(anchor, test, overlap)
+    reason = _obstacle(anchor, test, overlap, minimum_overlap)
     rate_percent = quality_change = NAN
     if not reason:
         curves = (anchor.rate_bpp, anchor.quality, test.rate_bpp, test.quality)
@@ -152,15 +158,15 @@ def quality_overlap(anchor_quality: np.ndarray, test_quality: np.ndarray) -> flo
     return float(max(common, 0.0) / joint)
 
 
-def _obstacle(anchor: Points, test: Points, overlap: float) -> str:
+def _obstacle(anchor: Points, test: Points, overlap: float, minimum_overlap: float) -> str:
     for name, points in (("anchor", anchor), ("test", test)):
         if len(points.rate_bpp) < MINIMUM_POINTS:
             return (
                 f"{len(points.rate_bpp)} of the {name}'s {len(points.rate_bpp) + points.dropped} points remain, "
                 f"{MINIMUM_POINTS} are needed"
             )
-    if overlap < MINIMUM_OVERLAP:
-        return f"the qualities overlap by {100 * overlap:.0f} %, {100 * MINIMUM_OVERLAP:.0f} % are needed"
+    if overlap < minimum_overlap or overlap == 0:
+        return f"the qualities overlap by {100 * overlap:.0f} %, {100 * minimum_overlap:.0f} % are needed"
     return ""
 
 

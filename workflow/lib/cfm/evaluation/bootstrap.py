@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cfm.evaluation.bd_rate import NAN, compare
+from cfm.evaluation.bd_rate import MINIMUM_OVERLAP, NAN, compare
 
 MINIMUM_SHARE = 0.5  # an interval needs at least so many of the repeats to be comparable
 INTERVAL = (2.5, 97.5)  # percent
@@ -116,8 +116,17 @@ def quality_interval(curve: ResampledCurve) -> tuple[np.ndarray, np.ndarray]:
     return ends[0], ends[1]
 
 
-def interval_of(anchor: ResampledCurve, test: ResampledCurve) -> BdRateInterval:
+def interval_of(
+    anchor: ResampledCurve, test: ResampledCurve, minimum_overlap: float = MINIMUM_OVERLAP
+) -> BdRateInterval:
     """The interval of the BD-rate of two curves that were resampled with the same weights.
+
+    Parameters
+    ----------
+    anchor, test : ResampledCurve
+        Of the same draws.
+    minimum_overlap : float
+        As in `compare`.
 
     Raises
     ------
@@ -125,7 +134,7 @@ def interval_of(anchor: ResampledCurve, test: ResampledCurve) -> BdRateInterval:
         If the curves have different numbers of resamplings.
     """
     drawn = (anchor.rates_bpp, anchor.qualities, test.rates_bpp, test.qualities)
-    values = np.array([compare(*row).bd_rate_percent for row in zip(*drawn, strict=True)])
+    values = np.array([compare(*row, minimum_overlap).bd_rate_percent for row in zip(*drawn, strict=True)])
     comparable = values[np.isfinite(values)]
     share = len(comparable) / len(values) if len(values) else 0.0
     if share < MINIMUM_SHARE or not len(comparable):

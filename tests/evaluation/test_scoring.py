@@ -1,0 +1,222 @@
+"""From tables of a run to curves and BD-rates, with counts and rates checked by hand."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cfm.errors import ConfigurationError, InputError
+from cfm.evaluation.comparison import bd_rate_table, curves_table, load_draws
+from cfm.evaluation.scoring import Draws, load_truth, save_draws, score_entries, scores_table
+from cfm.evaluation.size_sensitivity import size_sensitivity
+from cfm.reporting.tables import checked, read_table, write_table
+
+PICTURES = 16
+WIDTH, HEIGHT = 100, 80
+DRAWS = Draws(seed=3, repeats=30)
+CURVES = [("x265", "sse", 1.0), ("vvenc", "sse", 0.7), ("x264", "sse", 1.4)]
+
+
+@pytest.fixture
+def truth(tmp_path):
+    ids = range(1, PICTURES + 1)
+    annotations = {
+        "images": [{"id": i, "width": WIDTH, "height": HEIGHT} for i in ids],
+        "categories": [{"id": 7, "name": "thing"}],
+        "annotations": [
+            {"id": i, "image_id": i, "category_id": 7, "bbox": [10, 10, 40, 40], "area": 1600, "iscrowd": 0}
+            for i in ids
+        ],
+    }
+    (tmp_path / "annotations.json").write_text(json.dumps(annotations))
+    subset = pd.DataFrame(
+        {"image_id": ids, "file_name": "x.png", "width": WIDTH, "height": HEIGHT, "shard": 0, "label": 1}
+    )
+    return load_truth(subset, tmp_path / "annotations.json")
+
+
+def detections(rng, point):
+    """A box a picture that is off by less the higher the point."""
+    off = rng.uniform(0, 12, PICTURES) / (1 + point)
+    box = {"image_id": range(1, PICTURES + 1), "category_id": 7, "score": rng.random(PICTURES)}
+    return pd.DataFrame(box | {"x": 10 + off, "y": 10.0, "w": 40.0, "h": 40.0})
+
+
+def streams(point, factor):
+    sizes = (factor * 100 * 2**point * np.linspace(0.8, 1.2, PICTURES)).astype(int)
+    rows = {"image_id": range(1, PICTURES + 1), "point": point, "scale": None, "size_bytes": sizes}
+    return pd.DataFrame(rows | {"source_pixels": WIDTH * HEIGHT, "encode_s": 0.5})
+
+
+def write_entries(folder, points=4):
+    """Files of three curves in two shards; the same detections, so that only the rates differ."""
+    entries = []
+    for codec, scheme, factor in CURVES:
+        for point in range(points):
+            entry = {"codec": codec, "scheme": scheme, "point": point, "detections": [], "streams": []}
+            found = detections(np.random.default_rng(point), point)
+            for shard in (0, 1):
+                chosen = slice(shard * 8, shard * 8 + 8)
+                stem = folder / f"{codec}-{point}-{shard}"
+                write_table(found[chosen], f"{stem}.detections.parquet", "detections")
+                write_table(streams(point, factor)[chosen], f"{stem}.streams.parquet", "streams")
+                entry["detections"].append(f"{stem}.detections.parquet")
+                entry["streams"].append(f"{stem}.streams.parquet")
+            entries.append(entry)
+    return entries
+
+
+@pytest.fixture
+def run(tmp_path, truth):
+    """Scores and draws of a study: one file a codec, and the uncompressed pictures."""
+    entries = write_entries(tmp_path)
+    original = tmp_path / "original.parquet"
+    write_table(detections(np.random.default_rng(9), 50), original, "detections")
+    plain = {"codec": "none", "scheme": "uncompressed", "point": 0, "detections": [original], "streams": []}
+    frames, files = [], []
+    for name, part in (("a", entries[:4]), ("b", entries[4:]), ("c", [plain])):
+        scored = score_entries("image_coding", "detection", part, truth, DRAWS)
+        frames.append(checked(scores_table(scored), "scores", name))
+        files.append(tmp_path / f"{name}.npz")
+        save_draws(files[-1], scored, truth, DRAWS)
+    return pd.concat(frames, ignore_index=True), files
+
+
+def test_rates_are_pooled_and_sizes_add_up(run):
+    scores, _ = run
+    row = scores[(scores["codec"] == "vvenc") & (scores["point"] == 2) & (scores["metric"] == "AP")].iloc[0]
+    assert row["size_bytes"] == streams(2, 0.7)["size_bytes"].sum()
+    assert row["rate_bpp"] == pytest.approx(8 * row["size_bytes"] / (PICTURES * WIDTH * HEIGHT))
+    assert np.isnan(row["packed_bpp"])
+    assert (row["pictures"], row["encode_s"]) == (PICTURES, 0.5)
+    assert row["quality_low"] <= row["quality"] <= row["quality_high"]
+    plain = scores[scores["scheme"] == "uncompressed"].set_index("metric")
+    assert plain.loc["AP", "rate_bpp"] == 0
+    assert plain.loc["AP", "quality"] == pytest.approx(1.0)
+    assert np.isnan(plain.loc["APl", "quality"])
+
+
+def test_bd_rates_of_scaled_rates_are_exact_for_every_anchor(run):
+    scores, files = run
+    curves = curves_table(scores, None)
+    table = checked(bd_rate_table(curves, load_draws(files), {"image_coding": ["x265/sse"]}), "bd_rate", "test")
+    assert list(table["test"]) == ["vvenc/sse", "x264/sse"]
+    np.testing.assert_allclose(table["bd_rate_percent"], [-30, 40], atol=1)  # sizes are whole bytes
+    assert table["significant"].all()
+    assert (table["low"] <= table["bd_rate_percent"]).all()
+    with pytest.raises(ConfigurationError, match=r"'x263/sse' is no curve.*x264/sse"):
+        bd_rate_table(curves, load_draws(files), {"image_coding": ["x263/sse"]})
+    assert len(checked(bd_rate_table(curves, load_draws(files), {}), "bd_rate", "test")) == 0
+
+
+def test_an_anchor_within_every_codec():
+    rng = np.random.default_rng(0)
+    identity, rows = [], []
+    for codec in ("elic", "vvenc"):
+        for scheme, factor in (("uniform", 1.0), ("mfiba", 0.8)):
+            for point in range(4):
+                identity.append(("feature_coding", "keypoints", codec, scheme, float(point)))
+                rows.append((factor * 2**point, 0.1 * point + 0.1))
+    curves = pd.DataFrame(identity, columns=["study", "task", "codec", "scheme", "point"])
+    curves[["rate_bpp", "quality"]] = rows
+    curves["metric"] = "AP"
+    rates = np.array(rows)[:, :1] * rng.uniform(0.9, 1.1, 20)
+    drawn = type("Drawn", (), {"identity": curves.iloc[:, :5], "rates_bpp": rates, "qualities": rates})
+    drawn.qualities = np.repeat(np.array(rows)[:, 1:], 20, axis=1)
+    table = bd_rate_table(curves, drawn, {"feature_coding": ["*/uniform"]})
+    assert list(zip(table["anchor"], table["test"], strict=True)) == [
+        ("elic/uniform", "elic/mfiba"),
+        ("vvenc/uniform", "vvenc/mfiba"),
+    ]
+    np.testing.assert_allclose(table["bd_rate_percent"], -20)
+
+
+def test_draws_of_other_pictures_or_seeds_are_not_mixed(run, tmp_path, truth):
+    _, files = run
+    scored = score_entries("image_coding", "detection", write_entries(tmp_path)[:1], truth, Draws(4, 30))
+    save_draws(tmp_path / "other.npz", scored, truth, Draws(4, 30))
+    with pytest.raises(InputError, match=r"other\.npz: drawn otherwise"):
+        load_draws([*files, tmp_path / "other.npz"])
+    files[0].write_bytes(files[0].read_bytes()[:-40])
+    with pytest.raises(InputError, match=r"a\.npz: damaged"):
+        load_draws(files)
+    with pytest.raises(InputError, match="no resampled scores"):
+        load_draws([])
+
+
+def test_the_same_run_gives_the_same_bytes(run, tmp_path, truth):
+    _, files = run
+    scored = score_entries("image_coding", "detection", write_entries(tmp_path)[:4], truth, DRAWS)
+    save_draws(tmp_path / "again.npz", scored, truth, DRAWS)
+    assert (tmp_path / "again.npz").read_bytes() == files[0].read_bytes()
+
+
+def test_a_missing_stream_and_a_setting_scored_twice_are_named(run, tmp_path, truth):
+    scores, _ = run
+    entry = write_entries(tmp_path)[0]
+    with pytest.raises(InputError, match=r"x265/sse/0\.0: no stream of picture 9 \(and 7 more\)"):
+        score_entries("image_coding", "detection", [entry | {"streams": entry["streams"][:1]}], truth, DRAWS)
+    with pytest.raises(InputError, match=r"x264/sse/0\.0 is scored twice"):
+        curves_table(pd.concat([scores, scores[scores["codec"] == "x264"]]), None)
+    wrong = streams(0, 1.0).assign(source_pixels=5)
+    write_table(wrong, tmp_path / "wrong.parquet", "streams")
+    with pytest.raises(InputError, match="not of the picture's size"):
+        score_entries("image_coding", "detection", [entry | {"streams": [tmp_path / "wrong.parquet"]}], truth, DRAWS)
+
+
+def test_tables_with_several_points_score_as_their_parts(tmp_path, truth):
+    parts = {point: (detections(np.random.default_rng(point), point), streams(point, 1.0)) for point in (0, 1)}
+    found = pd.concat([frame.assign(point=float(point)) for point, (frame, _) in parts.items()])
+    sent = [
+        frame.assign(point=float(point), codec_point=point, scale=scale, samples=5000)
+        for point, (_, frame) in [*parts.items(), (2, parts[0])]
+        for scale in (0, 1)
+    ]
+    write_table(found, tmp_path / "d.parquet", "point_detections")
+    write_table(pd.concat(sent), tmp_path / "s.parquet", "point_streams")
+    entry = {"codec": "elic", "scheme": "saba", "point": None, "detections": [tmp_path / "d.parquet"]}
+    scored = score_entries("feature_coding", "detection", [entry | {"streams": [tmp_path / "s.parquet"]}], truth, DRAWS)
+    rows = scores_table(scored).query("metric == 'AP'").set_index("point")
+    assert list(rows.index) == [0.0, 1.0, 2.0]
+    assert rows.loc[2.0, "quality"] == 0  # its detections table has no rows: nothing was found
+    assert rows.loc[1.0, "size_bytes"] == 2 * parts[1][1]["size_bytes"].sum()
+    assert rows.loc[1.0, "packed_bpp"] == pytest.approx(8 * rows.loc[1.0, "size_bytes"] / (2 * 5000 * PICTURES))
+    assert rows.loc[1.0, "encode_s"] == 1.0
+
+
+def test_classification_is_scored_without_annotations(tmp_path, truth):
+    found = pd.DataFrame({"image_id": range(1, PICTURES + 1), "label": [1] * 12 + [0] * 4, "score": 0.5})
+    write_table(found, tmp_path / "c.parquet", "classifications")
+    entry = {
+        "codec": "none",
+        "scheme": "uncompressed",
+        "point": 0,
+        "detections": [tmp_path / "c.parquet"],
+        "streams": [],
+    }
+    scored = score_entries("image_coding", "classification", [entry], load_truth(truth.subset, None), DRAWS)
+    assert scores_table(scored)[["metric", "quality"]].values.tolist() == [["top1", 0.75]]
+
+
+def test_feature_distances_join_the_curves(run, tmp_path):
+    scores, _ = run
+    identity = {"study": "image_coding", "task": "detection", "codec": "x264", "scheme": "sse", "point": 1}
+    values = {"image_id": [1, 2], "feature_distance": [2.0, 4.0], "idse": 1.0, "sse": 1.0, "psnr_y_db": None}
+    write_table(pd.DataFrame(values | identity), tmp_path / "d.parquet", "distances")
+    curves = checked(curves_table(scores, read_table(tmp_path / "d.parquet", "distances")), "curves", "test")
+    assert curves["feature_distance"].notna().sum() == 6
+    assert curves["feature_distance"].dropna().unique() == [3.0]
+
+
+def test_sensitivity_compares_every_scale_and_point_with_no_coding(truth):
+    found = detections(np.random.default_rng(1), 0)
+    coded = found.assign(scale=1, point=0)
+    sent = pd.concat([streams(0, 1.0).assign(scale=scale, samples=800) for scale in (0, 1)])
+    table = size_sensitivity("detection", "elic", truth, coded, detections(np.random.default_rng(1), 50), sent)
+    table = checked(table, "sensitivity_by_size", "test").set_index(["scale", "metric"])
+    assert table.loc[(0, "AP"), "quality"] == 0  # nothing was found with that scale coded
+    assert 0 < table.loc[(1, "AP"), "quality"] < table.loc[(1, "AP"), "quality_uncoded"]
+    assert table.loc[(1, "APm"), "quality"] == table.loc[(1, "AP"), "quality"]
+    assert np.isnan(table.loc[(1, "APl"), "quality"])
+    assert table.loc[(0, "AP"), "rate"] == pytest.approx(8 * sent["size_bytes"].mean() / 800)
