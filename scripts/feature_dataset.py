@@ -4,23 +4,23 @@ from pathlib import Path
 
 import numpy as np
 
-from cfm.errors import one_line_errors
-from cfm.features.dataset import write_feature_dataset
+from cfm.device import resolve_device
+from cfm.features.dataset import training_pictures, write_feature_dataset
+from cfm.job import job
 from cfm.tasks.loading import load_network
 
 
 def main() -> None:
     params = snakemake.params
-    networks = [load_network(**network) for network in params.networks]
-    with one_line_errors():
+    with job(snakemake.log[0], snakemake.threads):
+        device = str(resolve_device(params.device))
+        rng = np.random.default_rng(params.seed)
         write_feature_dataset(
-            networks,
-            [Path(path) for path in params.pictures],
-            crop=params.crop,
-            rng=np.random.default_rng(params.seed),
+            [load_network(device=device, **network) for network in params.networks],
+            training_pictures(Path(params.root) / params.split, params.dataset["pictures"], rng),
+            crop=params.dataset["crop"],
+            rng=rng,
             folder=Path(snakemake.output.manifest).parent,
-            crops_per_scale=params.crops_per_scale,
-            pictures_per_shard=params.pictures_per_shard,
         )
 
 

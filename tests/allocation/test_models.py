@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize
 
 from cfm.allocation.fit_quality import fit_quality
-from cfm.allocation.loss_rate import compare_models, fit_loss_rate
+from cfm.allocation.loss_rate import compare_models, fit_loss_rate, model_of_fits
 from cfm.allocation.rate_phi import fit_rate_phi
 from cfm.errors import InputError
 
@@ -53,13 +53,23 @@ def test_each_compared_model_is_exact_on_its_own_data():
         assert fits[name].quality.cc == pytest.approx(1)
         assert all(fit.quality.rmse > 1e-4 for other, fit in fits.items() if other != name)
     assert (fits["inverse"].a, fits["inverse"].b) == pytest.approx((0.02, 0.001))
-    assert len(compare_models(RATES, WEIGHTS[:, None] * values, WEIGHTS, "per_scale")) == 9
+
+
+@pytest.mark.parametrize("sharing", ["shared", "per_scale"])
+def test_the_model_is_found_among_the_compared_fits(sharing):
+    losses = WEIGHTS[:, None] * 0.1 * RATES**-0.7
+    fits = [fit for kind in ("shared", "per_scale") for fit in compare_models(RATES, losses, WEIGHTS, kind)]
+    assert len(fits) == 3 + 9
+    model = model_of_fits(fits, 3, sharing)
+    np.testing.assert_allclose([model.alpha, model.beta], [[0.1] * 3, [0.7] * 3], rtol=1e-6)
+    with pytest.raises(InputError, match="no shared Cauchy"):
+        model_of_fits([fit for fit in fits if fit.scale is not None], 3, "shared")
 
 
 def test_a_scale_without_importance_or_a_rising_loss_is_one_clear_line():
     with pytest.raises(InputError, match="scale 0: fewer than two usable"):
         fit_loss_rate(RATES, np.zeros_like(RATES), WEIGHTS, "per_scale")
-    with pytest.raises(InputError, match="does not fall"):
+    with pytest.raises(InputError, match="must fall"):
         fit_loss_rate(RATES, RATES**2, WEIGHTS, "shared")
     with pytest.raises(ValueError, match="sharing"):
         fit_loss_rate(RATES, RATES, WEIGHTS, "some")

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from cfm.errors import ConfigurationError
+from cfm.errors import ConfigurationError, InputError
 from cfm.features import dataset
-from cfm.features.dataset import random_crop, write_feature_dataset
+from cfm.features.dataset import random_crop, training_pictures, write_feature_dataset
 
 
 class TwoScales:
@@ -84,3 +84,13 @@ def test_a_crop_is_the_mosaic_in_8_bits():
 def test_nothing_to_do_is_said(tmp_path):
     with pytest.raises(ConfigurationError, match="needs pictures"):
         write([], tmp_path)
+
+
+def test_pictures_are_chosen_at_random_and_too_few_are_one_clear_line(pictures, tmp_path):
+    (tmp_path / "notes.txt").write_text("no picture")
+    chosen = training_pictures(tmp_path, 4, np.random.default_rng(0))
+    assert len(set(chosen)) == 4
+    assert set(chosen) < set(pictures)
+    assert chosen == training_pictures(tmp_path, 4, np.random.default_rng(0))
+    with pytest.raises(InputError, match="5 pictures where 6"):
+        training_pictures(tmp_path, 6, np.random.default_rng(0))

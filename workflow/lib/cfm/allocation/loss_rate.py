@@ -7,6 +7,7 @@ its own. Because the weight is part of the model in both cases, per-scale alphas
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,11 +29,23 @@ class LossRateModel:
         Coefficients; all equal where they are shared.
     sharing : str
         "shared" or "per_scale".
+
+    Raises
+    ------
+    InputError
+        If the loss of a scale does not fall with its rate: eq. 6 has no answer then.
     """
 
     alpha: np.ndarray
     beta: np.ndarray
     sharing: str
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.alpha) & (self.alpha > 0) & np.isfinite(self.beta) & (self.beta > 0)).all():
+            raise InputError(
+                f"loss-rate model with beta {np.round(self.beta, 3).tolist()}: the loss of every scale must fall with "
+                "the rate: take more pictures or points further apart"
+            )
 
     def loss(self, weights: np.ndarray, rates: np.ndarray) -> np.ndarray:
         """D for weights (scales,) and rates (scales, ...) in bits per mosaic sample."""
@@ -59,17 +72,17 @@ def fit_loss_rate(rates: np.ndarray, losses: np.ndarray, weights: np.ndarray, sh
     ------
     InputError
         If fewer than two points have rate, loss and weight above 0, or the loss does not fall with the rate.
+    ValueError
+        If `sharing` is neither.
     """
     if sharing not in SHARING:
         raise ValueError(f"unknown sharing {sharing!r}; known: {', '.join(SHARING)}")
-    scales = len(weights)
+    pairs = []
+    for scale, chosen in _groups(len(weights), sharing):
+        r, d, w = _grouped(chosen, rates, losses, weights)
+        pairs += [_fit_cauchy(r, d, w, "all scales" if scale is None else f"scale {scale}")]
     if sharing == "shared":
-        of_weights = np.broadcast_to(weights[:, None], losses.shape)
-        pairs = [_fit_cauchy(rates.ravel(), losses.ravel(), of_weights.ravel(), "all scales")] * scales
-    else:
-        pairs = [
-            _fit_cauchy(rates[i], losses[i], np.full(losses.shape[1], weights[i]), f"scale {i}") for i in range(scales)
-        ]
+        pairs *= len(weights)
     alpha, beta = np.array(pairs, np.float64).T
     return LossRateModel(alpha, beta, sharing)
 
@@ -86,12 +99,18 @@ def _fit_cauchy(rates: np.ndarray, losses: np.ndarray, weights: np.ndarray, what
 
     start = np.array([intercept, max(-slope, 1e-3)])
     found = least_squares(residuals, start, x_scale="jac", xtol=1e-12, ftol=1e-12, gtol=1e-12)
-    log_alpha, beta = found.x
-    if not np.isfinite(found.x).all() or beta <= 0:
-        raise InputError(
-            f"loss-rate fit of {what}: the loss does not fall with the rate: take more pictures or points further apart"
-        )
-    return float(np.exp(log_alpha)), float(beta)
+    return float(np.exp(found.x[0])), float(found.x[1])
+
+
+def _groups(scales: int, sharing: str) -> list[tuple[int | None, slice]]:
+    """What one fit covers: all scales (None), or each by itself."""
+    return [(None, slice(None))] if sharing == "shared" else [(i, slice(i, i + 1)) for i in range(scales)]
+
+
+def _grouped(chosen: slice, rates: np.ndarray, losses: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
+    """Rates, losses and weights of the chosen scales, one value a point."""
+    of_points = np.broadcast_to(weights[:, None], losses.shape)
+    return [values[chosen].ravel() for values in (rates, losses, of_points)]
 
 
 @dataclass(frozen=True)
@@ -120,13 +139,10 @@ class CurveFit:
 
 def compare_models(rates: np.ndarray, losses: np.ndarray, weights: np.ndarray, sharing: str) -> list[CurveFit]:
     """Fit the Cauchy, the quadratic and the inverse model to the same points; arguments as in `fit_loss_rate`."""
-    cauchy = fit_loss_rate(rates, losses, weights, sharing)
-    of_weights = np.broadcast_to(weights[:, None], losses.shape)
-    groups = [(None, slice(None))] if sharing == "shared" else [(i, slice(i, i + 1)) for i in range(len(weights))]
     fits = []
-    for scale, chosen in groups:
-        r, d, w = (values[chosen].ravel() for values in (rates, losses, of_weights))
-        alpha, beta = cauchy.alpha[chosen][0], cauchy.beta[chosen][0]
+    for scale, chosen in _groups(len(weights), sharing):
+        r, d, w = _grouped(chosen, rates, losses, weights)
+        alpha, beta = _fit_cauchy(r, d, w, "all scales" if scale is None else f"scale {scale}")
         fits.append(CurveFit("cauchy", scale, alpha, beta, np.nan, fit_quality(d, w * alpha * r**-beta)))
         for model, terms in (("quadratic", [r**2, r, np.ones_like(r)]), ("inverse", [1 / r, 1 / r**2])):
             basis = w[:, None] * np.stack(terms, 1)
@@ -134,3 +150,20 @@ def compare_models(rates: np.ndarray, losses: np.ndarray, weights: np.ndarray, s
             a, b, c = [*found, np.nan][:3]
             fits.append(CurveFit(model, scale, float(a), float(b), float(c), fit_quality(d, basis @ found)))
     return fits
+
+
+def model_of_fits(fits: Sequence[CurveFit], scales: int, sharing: str) -> LossRateModel:
+    """The Cauchy model of that sharing among fits of `compare_models`.
+
+    Raises
+    ------
+    InputError
+        If the fits lack it, or its loss does not fall with the rate.
+    """
+    wanted = [None] * scales if sharing == "shared" else list(range(scales))
+    found = {fit.scale: fit for fit in fits if fit.model == "cauchy"}
+    missing = [scale for scale in wanted if scale not in found]
+    if missing:
+        raise InputError(f"loss-rate fits: no {sharing} Cauchy model of scale {missing[0]}: run the fit again")
+    alpha = np.array([found[scale].a for scale in wanted])
+    return LossRateModel(alpha, np.array([found[scale].b for scale in wanted]), sharing)

@@ -14,19 +14,37 @@ from typing import Any
 import numpy as np
 
 from cfm.data.images import read_rgb
-from cfm.errors import ConfigurationError
+from cfm.errors import ConfigurationError, InputError
 from cfm.features.extraction import extract
 from cfm.features.mosaic import pack_scale
 from cfm.progress import Progress
 from cfm.provenance import atomic_path, sha256_of
+from cfm.tasks.contract import TaskNetwork
 
 SETTINGS_NAME = "settings.json"
 MANIFEST_NAME = "dataset.json"
+PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 STEPS_OF_8_BITS = 257  # 65535 / 255: 16-bit steps in an 8-bit one
 
 
+def training_pictures(folder: Path, count: int, rng: np.random.Generator) -> list[Path]:
+    """A random choice of the pictures in a folder, the same on every machine for a generator.
+
+    Raises
+    ------
+    InputError
+        If the folder is absent or holds fewer than `count` pictures.
+    """
+    found = sorted(path for path in folder.glob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    if len(found) < count:
+        raise InputError(
+            f"{folder}: {len(found)} pictures where {count} are asked for: lower feature_coding.dataset.pictures"
+        )
+    return [found[index] for index in rng.permutation(len(found))[:count]]
+
+
 def write_feature_dataset(
-    networks: Sequence[Any],
+    networks: Sequence[TaskNetwork],
     pictures: Sequence[Path],
     crop: int,
     rng: np.random.Generator,
@@ -40,7 +58,7 @@ def write_feature_dataset(
 
     Parameters
     ----------
-    networks : sequence of task networks
+    networks : sequence of TaskNetwork
         Each picture goes through all of them.
     pictures : sequence of paths
         Any pictures that `read_rgb` reads.
@@ -107,7 +125,7 @@ def _begin(folder: Path, settings: dict[str, Any]) -> None:
 
 def _write_shard(
     path: Path,
-    networks: Sequence[Any],
+    networks: Sequence[TaskNetwork],
     pictures: Sequence[Path],
     crop: int,
     crops_per_scale: int,

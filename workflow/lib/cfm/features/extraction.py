@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cfm.tasks.contract import TaskNetwork
+
 
 class Extracted(NamedTuple):
     """A picture's pyramid and what the network's heads need beside it.
@@ -29,13 +31,13 @@ def image_tensor(rgb: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1))).float() / 255
 
 
-def extract(network: Any, rgb: np.ndarray) -> Extracted:
+def extract(network: TaskNetwork, rgb: np.ndarray) -> Extracted:
     """The pyramid of a picture, without gradients.
 
     Parameters
     ----------
-    network : task network
-        See the contract in DESIGN.md.
+    network : TaskNetwork
+        Frozen.
     rgb : array (h, w, 3) uint8
         The picture.
     """

@@ -29,9 +29,10 @@ HEADER_BYTES = HEADER.size + CHECK.size
 
 
 class PictureCodec(Protocol):
-    """What a mosaic needs of a codec."""
+    """What a mosaic needs of a codec; `layout` is what it codes of pictures, "rgb" or "yuv420"."""
 
     name: str
+    layout: str
 
     def encode(self, picture: Picture, point: int) -> bytes: ...
 
@@ -174,7 +175,12 @@ def _collect(picture: Picture, geometry: MosaicGeometry) -> np.ndarray:
     return tiles[: geometry.channels]
 
 
-def encode_scale(codec: PictureCodec, feature: Tensor, point: int, layout: str) -> bytes:
+def mosaic_layout(codec: PictureCodec) -> str:
+    """Three-channel tiles for codecs of RGB pictures, grey ones for codecs of luma and chroma."""
+    return "rgb" if codec.layout == "rgb" else "grey"
+
+
+def encode_scale(codec: PictureCodec, feature: Tensor, point: int) -> bytes:
     """One scale as a stream of its own: a header of 17 bytes and the codec's stream of the mosaic.
 
     The header holds the layout, the shape, minimum and maximum and a check sum; all of it counts in the rate. A
@@ -183,20 +189,18 @@ def encode_scale(codec: PictureCodec, feature: Tensor, point: int, layout: str) 
     Parameters
     ----------
     codec : PictureCodec
-        Codes "rgb" pictures of 16 bits or "grey" ones of 10 bits.
+        Codes "rgb" pictures of 16 bits, or "grey" ones of 10 bits; see `mosaic_layout`.
     feature : Tensor (1, C, h, w) or (C, h, w)
         The scale.
     point : int
         Operating point of the codec.
-    layout : str
-        "rgb" or "grey".
     """
-    mosaic = pack_scale(feature, layout)
+    mosaic = pack_scale(feature, mosaic_layout(codec))
     geometry = mosaic.geometry
     shape = (geometry.channels, geometry.height, geometry.width)
     if max(shape) > 0xFFFF:
         raise InputError(f"a scale of shape {shape} is larger than the header can say: use a smaller network input")
-    header = HEADER.pack(LAYOUT_TAGS[layout], *shape, mosaic.minimum, mosaic.maximum)
+    header = HEADER.pack(LAYOUT_TAGS[geometry.layout], *shape, mosaic.minimum, mosaic.maximum)
     payload = b"" if mosaic.minimum == mosaic.maximum else codec.encode(mosaic.picture, point)
     return header + _check_sum(header) + payload
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from torch import Tensor
 from cfm.codecs.picture import Picture
 from cfm.data.colour import planes_to_rgb
 from cfm.errors import InputError
+from cfm.tasks.contract import TaskNetwork
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def probe_generator(seed: int, image_id: int, device: torch.device | str = "cpu"
 
 
 def sketch_picture(
-    network: Any,
+    network: TaskNetwork,
     picture: Picture,
     image_id: int,
     probes: int,
@@ -85,7 +85,7 @@ def sketch_picture(
 
     Parameters
     ----------
-    network : task network
+    network : TaskNetwork
         Its `prepare` and `features` are differentiated.
     picture : Picture
         Layout "yuv420", 8 bits.
@@ -127,7 +127,7 @@ def sketch_picture(
     return Sketch(*products, image_id, network.name, picture_digest(picture), objectness)
 
 
-def objectness_roots(network: Any, features: Sequence[Tensor]) -> list[Tensor]:
+def objectness_roots(network: TaskNetwork, features: Sequence[Tensor]) -> list[Tensor]:
     """Square roots of the objectness of each scale, (1, 1, h_i, w_i), constants of the differentiation."""
     with torch.no_grad():
         return [scale.sqrt() for scale in network.objectness([feature.detach() for feature in features])]

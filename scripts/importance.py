@@ -1,0 +1,42 @@
+"""What the heads lose when one scale of a picture is coded: MFIP's measurements on a shard."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from cfm.codecs.registry import make_codec
+from cfm.data.images import read_rgb
+from cfm.device import resolve_device
+from cfm.features.extraction import extract
+from cfm.features.precoding import PrecodedScales, SourcePicture, source_pictures
+from cfm.job import job
+from cfm.progress import Progress
+from cfm.reporting.tables import read_table, write_table
+from cfm.sensitivity.mfip import scale_losses
+from cfm.tasks.contract import TaskNetwork
+from cfm.tasks.loading import load_network
+
+
+def measure(network: TaskNetwork, pictures: list[SourcePicture], precoded: PrecodedScales) -> pd.DataFrame:
+    """Losses of every picture, scale, point and part: schema `losses`."""
+    progress = Progress(len(pictures), "pictures", f"importance for {network.task} on {precoded.codec.name}")
+    tables = []
+    for picture in pictures:
+        features, prepared = extract(network, read_rgb(picture.path))
+        tables.append(scale_losses(network, features, prepared, picture.image_id, precoded))
+        progress.step()
+    return pd.concat(tables, ignore_index=True)
+
+
+def main() -> None:
+    params = snakemake.params
+    with job(snakemake.log[0], snakemake.threads):
+        network = load_network(device=str(resolve_device(params.device)), **params.network)
+        pictures = source_pictures(read_table(snakemake.input.subset, "subset"), params.shard, Path(params.pictures))
+        packs = dict(zip(params.points, snakemake.input.packs, strict=True))
+        losses = measure(network, pictures, PrecodedScales(make_codec(**params.codec), packs))
+        write_table(losses, snakemake.output.losses, "losses")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Sketches of a task network's Jacobian at the pictures of a shard."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from cfm.data.colour import rgb_to_yuv420
+from cfm.data.images import read_rgb
+from cfm.device import resolve_device
+from cfm.features.precoding import SourcePicture, source_pictures
+from cfm.job import job
+from cfm.progress import Progress
+from cfm.reporting.tables import read_table, write_table
+from cfm.sensitivity.jacobian import Sketch, importance_map, probe_generator, sketch_picture
+from cfm.sensitivity.sketch_file import save_sketches
+from cfm.tasks.contract import TaskNetwork
+from cfm.tasks.loading import load_network
+
+
+def sketches(
+    network: TaskNetwork, pictures: list[SourcePicture], probes: int, objectness: bool, seed: int
+) -> Iterator[Sketch]:
+    """The sketch of every picture, in order."""
+    progress = Progress(len(pictures), "pictures", f"sketching {network.name}, {probes} probes")
+    for picture in pictures:
+        planes = rgb_to_yuv420(read_rgb(picture.path))
+        generator = probe_generator(seed, picture.image_id)
+        yield sketch_picture(network, planes, picture.image_id, probes, generator, objectness)
+        progress.step()
+
+
+def summarised(made: Iterator[Sketch], block: int, rows: list[tuple]) -> Iterator[Sketch]:
+    """Pass sketches on, noting a row of the schema `sketches` for each."""
+    for sketch in made:
+        importance = importance_map(sketch, block)
+        rows.append((sketch.image_id, sketch.probes, *sketch.mean_weights, importance.mean(), importance.max()))
+        yield sketch
+
+
+def main() -> None:
+    params, rows = snakemake.params, []
+    with job(snakemake.log[0], snakemake.threads):
+        network = load_network(device=str(resolve_device(params.device)), **params.network)
+        pictures = source_pictures(read_table(snakemake.input.subset, "subset"), params.shard, Path(params.pictures))
+        made = sketches(network, pictures, params.sketch["probes"], params.sketch["objectness"], params.seed)
+        save_sketches(snakemake.output.sketches, summarised(made, params.sketch["block"], rows))
+        columns = ["image_id", "probes", "weight_y", "weight_cb", "weight_cr", "importance_mean", "importance_max"]
+        write_table(pd.DataFrame(rows, columns=columns), snakemake.output.summary, "sketches")
+
+
+if __name__ == "__main__":
+    main()
