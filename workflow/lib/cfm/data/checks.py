@@ -33,7 +33,7 @@ def check_pictures(folder: CocoFolder, image_ids: Sequence[int], minimum_side: i
     _raise_first(_coco_problems(folder, image_ids, minimum_side))
 
 
-def check_files(paths: Iterable[Path], minimum_side: int = MINIMUM_SIDE) -> None:
+def check_files(paths: Iterable[Path | str], minimum_side: int = MINIMUM_SIDE) -> None:
     """Decode every picture whole; `check_pictures` without annotations.
 
     Raises
@@ -83,7 +83,7 @@ def _coco_problems(folder: CocoFolder, image_ids: Sequence[int], minimum_side: i
             yield box_problem(folder, image_id)
 
 
-def _file_problems(paths: Sequence[Path], minimum_side: int) -> Iterator[str | None]:
+def _file_problems(paths: Sequence[Path | str], minimum_side: int) -> Iterator[str | None]:
     progress = Progress(len(paths), "pictures", "checking pictures")
     for path in paths:
         progress.step()

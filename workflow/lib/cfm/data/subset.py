@@ -8,9 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
-from cfm.data.classification import list_classification
 from cfm.data.coco import CocoFolder
 from cfm.errors import ConfigurationError, InputError
 from cfm.provenance import atomic_path
@@ -57,41 +55,6 @@ def select_subset(folder: CocoFolder, count: int | str, seed: int, kind: str, sh
     return frame.assign(shard=np.arange(len(frame)) // shard_size)
 
 
-def select_classification(
-    root: Path | str,
-    split: str,
-    count: int | str,
-    seed: int,
-    kind: str,
-    shard_size: int,
-    classes: Sequence[str] | None = None,
-) -> pd.DataFrame:
-    """Choose pictures of a classification split, as `select_subset` does ("random", "annotated" or "first").
-
-    Returns
-    -------
-    DataFrame
-        The columns of `select_subset`, then label (int) and class_name (str).
-
-    Raises
-    ------
-    InputError
-        If the split holds fewer pictures than asked for, or one that cannot be read.
-    ConfigurationError
-        If the kind does not apply to classification.
-    """
-    if kind not in ("random", "annotated", "first"):
-        raise ConfigurationError(f"subset kind {kind!r} does not apply to classification; use random or first")
-    listing = list_classification(root, split, classes).set_index("image_id", drop=False)
-    chosen = choose(list(listing.index), count, None if kind == "first" else seed, str(Path(root) / split), kind)
-    frame = listing.loc[chosen].reset_index(drop=True)
-    sizes = [_declared_size(Path(root) / split / file_name) for file_name in frame["file_name"]]
-    frame.insert(2, "width", [width for width, _ in sizes])
-    frame.insert(3, "height", [height for _, height in sizes])
-    frame.insert(4, "shard", np.arange(len(frame)) // shard_size)
-    return frame
-
-
 def choose(candidates: Sequence[int], count: int | str, seed: int | None, source: str, kind: str) -> list[int]:
     """Choose `count` of the ascending `candidates`, at random by `seed` or the first ones where it is None; ascending.
 
@@ -112,49 +75,39 @@ def choose(candidates: Sequence[int], count: int | str, seed: int | None, source
     return [candidates[index] for index in sorted(order[:wanted])]
 
 
-def write_subset(frame: pd.DataFrame, path: Path | str) -> None:
-    """Write a subset as Parquet, whole or not at all."""
-    with atomic_path(path) as temporary:
-        frame.to_parquet(temporary, index=False)
-
-
-def write_subset_annotations(folder: CocoFolder, image_ids: Sequence[int], out_path: Path | str) -> None:
+def write_subset_annotations(
+    folder: CocoFolder, image_ids: Sequence[int], out_path: Path | str, base: CocoFolder | None = None
+) -> None:
     """Write the annotation file restricted to the chosen pictures, with all its categories.
+
+    Parameters
+    ----------
+    folder : CocoFolder
+        The split, with the annotations of one task.
+    image_ids : sequence of int
+        The chosen pictures.
+    out_path : path
+        The JSON file to write, whole or not at all.
+    base : CocoFolder, optional
+        The folder that the pictures were chosen from. What it lists and `folder` does not is taken from it, without
+        annotations: some `person_keypoints` files leave out the pictures that show nobody.
 
     Raises
     ------
     InputError
-        If an id is not in the split.
+        If neither lists a chosen picture.
     """
     wanted = {int(image_id) for image_id in image_ids}
-    unknown = sorted(wanted - folder.pictures.keys())
+    images = {image["id"]: image for source in filter(None, (base, folder)) for image in source.document["images"]}
+    unknown = sorted(wanted - images.keys())
     if unknown:
         raise InputError(f"{folder.annotation_path}: holds no image {unknown[0]}; select the subset anew")
-    document = dict(folder.document)
-    document["images"] = [image for image in document["images"] if image["id"] in wanted]
-    document["annotations"] = [entry for entry in document["annotations"] if entry["image_id"] in wanted]
-    _write_json(document, out_path)
-
-
-def write_classification_annotations(
-    frame: pd.DataFrame, out_path: Path | str, classes: Sequence[str] | None = None
-) -> None:
-    """Write the labels of `select_classification` in COCO's form: one annotation a picture, category id = label.
-
-    `classes` are the class names in the order of the labels; by default those that the chosen pictures show.
-    """
-    if classes is None:
-        named = frame[["label", "class_name"]].drop_duplicates().sort_values("label").itertuples(index=False)
-        categories = [{"id": int(label), "name": name} for label, name in named]
-    else:
-        categories = [{"id": label, "name": name} for label, name in enumerate(classes)]
-    images = frame[["image_id", "file_name", "width", "height"]].rename(columns={"image_id": "id"})
-    annotations = [
-        {"id": int(image_id), "image_id": int(image_id), "category_id": int(label)}
-        for image_id, label in zip(frame["image_id"], frame["label"], strict=True)
-    ]
-    document = {"images": images.to_dict("records"), "annotations": annotations, "categories": categories}
-    _write_json(document, out_path)
+    document = folder.document | {
+        "images": [images[image_id] for image_id in sorted(wanted)],
+        "annotations": [entry for entry in folder.document["annotations"] if entry["image_id"] in wanted],
+    }
+    with atomic_path(out_path) as temporary:
+        temporary.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
 
 
 def _qualifies(folder: CocoFolder, image_id: int, kind: str) -> bool:
@@ -164,17 +117,3 @@ def _qualifies(folder: CocoFolder, image_id: int, kind: str) -> bool:
     if kind == "person" or folder.task == "keypoints":
         return any(entry.get("num_keypoints", 0) > 0 for entry in annotations)
     return bool(annotations)
-
-
-def _declared_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels, from the header alone; `check_files` decodes the rest."""
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except (OSError, SyntaxError, ValueError):
-        raise InputError(f"{path}: not a picture; replace it with a whole copy or move it away") from None
-
-
-def _write_json(document: dict, path: Path | str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
