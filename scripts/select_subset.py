@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cfm.data.checks import check_pictures
+from cfm.data.checks import check_boxes, check_pictures
 from cfm.data.coco import ANNOTATION_FILES, CocoFolder
 from cfm.data.subset import select_subset, write_subset_annotations
 from cfm.job import job
@@ -28,8 +28,9 @@ def main() -> None:
         folders = annotation_folders(params.root, params.split, params.tasks)
         base = chosen_from(folders, params.selection)
         subset = select_subset(base, params.count, params.seed, params.selection, params.shard_size)
+        check_pictures(base, subset["image_id"], params.minimum_side)
         for folder in folders.values():
-            check_pictures(folder, [i for i in subset["image_id"] if i in folder.pictures], params.minimum_side)
+            check_boxes(folder, [image_id for image_id in subset["image_id"] if image_id in folder.pictures])
         for path in snakemake.output.annotations:
             write_subset_annotations(folders[Path(path).stem], subset["image_id"], path, base)
         write_table(subset, snakemake.output.subset, "subset")

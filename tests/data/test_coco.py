@@ -1,13 +1,14 @@
 """COCO folders: small made-up ones with every kind of fault, and the real one beside the checkout."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cfm.data.checks import check_files, check_pictures
+from cfm.data.checks import check_boxes, check_files, check_pictures
 from cfm.data.coco import CocoFolder
 from cfm.errors import InputError
 
@@ -177,6 +178,8 @@ def test_boxes_that_cannot_be(tmp_path, document, bbox, expected):
     assert expected in message
     assert str(path) in message
     assert "annotation 2" in message
+    with pytest.raises(InputError, match=re.escape(message)):
+        check_boxes(CocoFolder(tmp_path, "val2017"), [3, 5, 7])
 
 
 @pytest.mark.parametrize("bbox", [[0, 0, 40, 30], [-1.9, 0, 43, 31.9], [1, 1, 0, 0]])

@@ -33,6 +33,17 @@ def check_pictures(folder: CocoFolder, image_ids: Sequence[int], minimum_side: i
     _raise_first(_coco_problems(folder, image_ids, minimum_side))
 
 
+def check_boxes(folder: CocoFolder, image_ids: Sequence[int]) -> None:
+    """Compare the boxes of chosen pictures with the declared sizes; `check_pictures` without decoding anything.
+
+    Raises
+    ------
+    InputError
+        One line: the first problem, and how many more pictures have one.
+    """
+    _raise_first(box_problem(folder, image_id) for image_id in image_ids)
+
+
 def check_files(paths: Iterable[Path | str], minimum_side: int = MINIMUM_SIDE) -> None:
     """Decode every picture whole; `check_pictures` without annotations.
 
