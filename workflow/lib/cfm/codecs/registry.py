@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cfm.codecs.picture import Picture
-from cfm.errors import ConfigurationError, WeightsError
+from cfm.errors import ConfigurationError
 from cfm.provenance import sha256_of
 
 EXTERNAL = ("x264", "x265", "kvazaar", "vvenc")
@@ -46,22 +46,22 @@ def make_codec(name: str, **options: Any) -> Codec:
     name : str
         "x264", "x265", "kvazaar", "vvenc", "cheng2020-attn" or "elic".
     **options
-        Of standard codecs: `preset`. Of learned codecs: `manifest`, the path of a manifest.json that names the weights
-        of every point beside it; or `weights`, a list of paths, and `architecture`, a mapping that builds the network
-        where the files do not describe it, and `sha256`, a list of checksums.
+        Of standard codecs: `preset`. Of learned codecs: `weights`, the path of every point's file by the point's number
+        (checked against the manifest beside it, if there is one); and `architecture`, a mapping with the arguments of
+        `cfm.codecs.learned.architecture.Architecture`, where the files do not describe their network.
 
     Raises
     ------
     ConfigurationError
         If the name or an option is unknown.
     WeightsError
-        If a manifest is absent or unusable.
+        If a manifest is unusable.
     """
     if name in EXTERNAL:
         _only(name, options, ("preset",))
         return _external(name, options.get("preset", ""))
     if name in LEARNED:
-        _only(name, options, ("manifest", "weights", "architecture", "sha256"))
+        _only(name, options, ("weights", "architecture"))
         return _learned(name, **options)
     raise ConfigurationError(f"unknown codec {name!r}; known: {', '.join(EXTERNAL + LEARNED)}")
 
@@ -70,7 +70,8 @@ def codec_digest(name: str, **options: Any) -> str:
     """64 hexadecimal digits that change with the codec's name, options, weights and the libraries that code."""
     identity = {"name": name, "options": options, "libraries": {library: version(library) for library in LIBRARIES}}
     if name in LEARNED:
-        identity["weights"] = [sha256_of(path) for path, _ in _point_files(name, **options)]
+        identity["weights"] = {point: sha256_of(path) for point, path in options.get("weights", {}).items()}
+        identity["options"] = {key: value for key, value in options.items() if key != "weights"}
     return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -88,38 +89,16 @@ def _external(name: str, preset: str) -> Codec:
     return kinds[name](preset)
 
 
-def _learned(name: str, architecture: Mapping[str, Any] | None = None, **files: Any) -> Codec:
+def _learned(
+    name: str, weights: Mapping[int, Path | str] | None = None, architecture: Mapping[str, Any] | None = None
+) -> Codec:
     from cfm.codecs.learned.architecture import Architecture
-    from cfm.codecs.learned.codec import LearnedCodec, PointFile
+    from cfm.codecs.learned.codec import LearnedCodec
+    from cfm.codecs.learned.manifest import expected_sha256
 
     try:
-        built = None if architecture is None else Architecture(family=name, **architecture)
+        built = None if architecture is None else Architecture(**{"family": name, **architecture})
     except TypeError as error:
         raise ConfigurationError(f"codec {name}: architecture: {error}") from None
-    return LearnedCodec(name, [PointFile(*file) for file in _point_files(name, **files)], built)
-
-
-def _point_files(
-    name: str,
-    manifest: Path | str | None = None,
-    weights: Sequence[Path | str] = (),
-    sha256: Sequence[str] = (),
-    **_architecture: Any,
-) -> list[tuple[Path, str | None]]:
-    """Path and checksum of every point's weights."""
-    if (manifest is None) == (not weights):
-        raise ConfigurationError(f"codec {name}: give either a manifest or a list of weights")
-    if manifest is None:
-        if sha256 and len(sha256) != len(weights):
-            raise ConfigurationError(f"codec {name}: {len(sha256)} checksums for {len(weights)} weights")
-        return [(Path(path), sha256[index] if sha256 else None) for index, path in enumerate(weights)]
-    manifest = Path(manifest)
-    try:
-        content = json.loads(manifest.read_text())
-        family, models = content["family"], content["models"]
-        files = [(manifest.parent / model["file"], model["sha256"]) for model in models]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{manifest}: not a usable manifest ({error}); train the codec or fetch it anew") from None
-    if family != name:
-        raise ConfigurationError(f"{manifest}: weights of {family}, not of {name}; correct the codec's name")
-    return files
+    files = {int(point): (Path(path), expected_sha256(path)) for point, path in (weights or {}).items()}
+    return LearnedCodec(name, files, built)

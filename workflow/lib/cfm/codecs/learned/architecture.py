@@ -20,6 +20,7 @@ STRIDE = 64
 """Pictures are padded to a multiple of this many samples: four halvings to the latent, two more to the hyper-latent."""
 
 CONTEXT_KERNEL = 5
+PAPER_CONTEXT = (224, 128)
 
 
 @dataclass(frozen=True)
@@ -36,35 +37,41 @@ class Architecture:
     latent_channels : int or None
         M, the channels of ELIC's latent; None where the family has M = N.
     groups : tuple of int
-        ELIC's channel groups, which sum to M; empty for the paper's 16, 16, 32, 64, M - 128.
+        ELIC's channel groups, which sum to M; empty for the paper's 16, 16, 32, 64, M - 128, or for a third and the
+        rest where M is too small for these.
     context_channels : tuple of two int
-        Widths of ELIC's channel-context networks; the paper's are 224 and 128.
+        Widths of ELIC's channel-context networks; empty for the paper's 224 and 128, or 2N and 4N/3 where N < 96.
     """
 
     family: str
     channels: int = 192
     latent_channels: int | None = None
     groups: tuple[int, ...] = ()
-    context_channels: tuple[int, int] = (224, 128)
+    context_channels: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
             raise ConfigurationError(f"unknown learned codec {self.family!r}; known: {', '.join(FAMILIES)}")
         if self.channels < 2 or self.channels % 2:
             raise ConfigurationError(f"{self.family}: channels must be an even number, not {self.channels}")
-        object.__setattr__(self, "groups", tuple(self.groups))
-        object.__setattr__(self, "context_channels", tuple(self.context_channels))
         if self.family == "elic":
-            latent_channels = self.latent_channels or 320
-            groups = self.groups or (16, 16, 32, 64, latent_channels - 128)
-            if sum(groups) != latent_channels or min(groups) < 1 or len(groups) < 2:
-                raise ConfigurationError(
-                    f"elic: groups {list(groups)} do not make up {latent_channels} latent channels"
-                )
-            object.__setattr__(self, "latent_channels", latent_channels)
-            object.__setattr__(self, "groups", groups)
-        elif self.latent_channels not in (None, self.channels) or self.groups:
+            self._complete_elic()
+        elif self.latent_channels not in (None, self.channels) or self.groups or self.context_channels:
             raise ConfigurationError(f"{self.family} has as many latent channels as channels, and no groups")
+        else:
+            object.__setattr__(self, "latent_channels", self.channels)
+
+    def _complete_elic(self) -> None:
+        latent_channels = self.latent_channels or 320
+        small = (latent_channels // 3, latent_channels - latent_channels // 3)
+        groups = tuple(self.groups) or ((16, 16, 32, 64, latent_channels - 128) if latent_channels > 128 else small)
+        if sum(groups) != latent_channels or min(groups) < 1 or len(groups) < 2:
+            raise ConfigurationError(f"elic: groups {list(groups)} do not sum to {latent_channels} latent channels")
+        context = tuple(self.context_channels) or (
+            PAPER_CONTEXT if self.channels >= 96 else (2 * self.channels, 4 * self.channels // 3)
+        )
+        for name, value in (("latent_channels", latent_channels), ("groups", groups), ("context_channels", context)):
+            object.__setattr__(self, name, value)
 
     def as_dict(self) -> dict[str, Any]:
         """The attributes as JSON takes them."""
@@ -88,7 +95,7 @@ def build_model(architecture: Architecture) -> CompressionModel:
     model = Elic2022Chandelier(
         N=architecture.channels, M=architecture.latent_channels, groups=list(architecture.groups)
     )
-    if architecture.context_channels != (224, 128):
+    if architecture.context_channels != PAPER_CONTEXT:
         _replace_channel_context(model, architecture)
     return model
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,13 +22,6 @@ GUARD_BYTES_A_SYMBOL = 8
 """Zeros given to the range decoder after a string: it checks no bounds, and a forged string must not run it beyond."""
 
 
-class PointFile(NamedTuple):
-    """Weights of one point, and what their checksum must begin with (None: unchecked)."""
-
-    path: Path
-    sha256: str | None
-
-
 class LearnedCodec:
     """A family's trained networks as one codec.
 
@@ -37,22 +29,30 @@ class LearnedCodec:
     ----------
     family : str
         "cheng2020-attn" or "elic".
-    files : sequence of PointFile
-        One a point, lowest rate first; loaded when first used.
+    files : mapping of int to (Path, str or None)
+        Of every point, by ascending rate: its weights, and what their checksum must begin with, if known. Loaded when
+        first used.
     architecture : Architecture, optional
         For weights that do not describe themselves.
     """
 
     layout = "rgb"
 
-    def __init__(self, family: str, files: Sequence[PointFile], architecture: Architecture | None = None):
+    def __init__(
+        self, family: str, files: Mapping[int, tuple[Path, str | None]], architecture: Architecture | None = None
+    ):
         if not files:
-            raise ConfigurationError(f"{family}: no weights are configured; name a manifest or a list of files")
+            raise ConfigurationError(f"{family}: no weights are configured; name a file for every point")
         self.name = family
-        self.points = tuple(range(len(files)))
-        self._files = tuple(files)
+        self.points = tuple(sorted(files))
+        self._files = dict(files)
         self._architecture = architecture
         self._loaded: dict[int, LoadedModel] = {}
+
+    def load(self) -> None:
+        """Load the networks of all points now, so that unusable weights are found before a long stage."""
+        for point in self.points:
+            self._model(point)
 
     def encode(self, picture: Picture, point: int, **guidance: object) -> bytes:
         """Code a picture with the network of a point.
@@ -100,11 +100,11 @@ class LearnedCodec:
         if parsed.family != self.name:
             raise BitstreamError(f"a stream of {parsed.family}, not of {self.name}; name the codec that made it")
         if parsed.point not in self.points:
-            raise BitstreamError(f"made with point {parsed.point}, but {self.name} has {len(self.points)} here")
+            raise BitstreamError(f"made with point {parsed.point}, but {self.name} has {self._known()} here")
         loaded = self._model(parsed.point)
         if loaded.digest != parsed.digest:
             raise BitstreamError(
-                f"made with weights {parsed.digest.hex()}, but {self._files[parsed.point].path} is "
+                f"made with weights {parsed.digest.hex()}, but {self._files[parsed.point][0]} is "
                 f"{loaded.digest.hex()}; use the weights that the encoder used"
             )
         with _deterministic():
@@ -113,14 +113,17 @@ class LearnedCodec:
 
     def _model(self, point: int) -> LoadedModel:
         if point not in self.points:
-            raise ConfigurationError(f"{self.name} has points 0 to {len(self.points) - 1}, not {point}")
+            raise ConfigurationError(f"{self.name} has {self._known()}, not point {point}")
         if point not in self._loaded:
-            file = self._files[point]
-            loaded = load_model(file.path, self._architecture, file.sha256)
+            path, sha256 = self._files[point]
+            loaded = load_model(path, self._architecture, sha256)
             if loaded.architecture.family != self.name:
-                raise ConfigurationError(f"{file.path}: weights of {loaded.architecture.family}, not of {self.name}")
+                raise ConfigurationError(f"{path}: weights of {loaded.architecture.family}, not of {self.name}")
             self._loaded[point] = loaded
         return self._loaded[point]
+
+    def _known(self) -> str:
+        return f"points {', '.join(map(str, self.points))}"
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,8 +49,8 @@ class CodecTraining:
         Of Adam, at the start.
     schedule : str
         "cosine" (to 1 % of the start), or "step" (times 0.1 at 80 % of the iterations).
-    warmup : int
-        Steps over which the learning rate rises linearly.
+    warmup : int or None
+        Steps over which the learning rate rises linearly; None for a twentieth of all, at most 100.
     clip_norm : float
         Largest norm of the gradient.
     seed : int
@@ -65,7 +65,7 @@ class CodecTraining:
     crop: int = 128
     learning_rate: float = 1e-4
     schedule: str = "cosine"
-    warmup: int = 0
+    warmup: int | None = None
     clip_norm: float = 1.0
     seed: int = 0
     checkpoint_every: int = 200
@@ -75,6 +75,8 @@ class CodecTraining:
             raise ConfigurationError(f"unknown learning rate schedule {self.schedule!r}; known: cosine, step")
         if self.crop % 64:
             raise ConfigurationError(f"crop {self.crop} is not a multiple of 64")
+        if self.warmup is None:
+            object.__setattr__(self, "warmup", min(100, self.iterations // 20))
 
     def learning_rate_at(self, iteration: int) -> float:
         """The learning rate of a step, counted from zero."""
@@ -153,6 +155,7 @@ def optimise(
     judge: Callable[[dict[str, Any], Any], RateDistortion],
     checkpoint: Path,
     log: Path,
+    identity: Mapping[str, Any] | None = None,
 ) -> None:
     """Train a network in place; what an iteration draws depends on the seed and its number alone, so it can resume.
 
@@ -167,12 +170,15 @@ def optimise(
         Takes the network's output and the batch.
     checkpoint, log : Path
         Written every `settings.checkpoint_every` steps and at the end.
+    identity : mapping, optional
+        What else than the settings tells this training from others, so that no foreign checkpoint is continued.
     """
+    identity = {**asdict(settings), **(identity or {})}
     quantiles = {id(module.quantiles) for module in model.modules() if isinstance(module, EntropyBottleneck)}
     main = [parameter for parameter in model.parameters() if id(parameter) not in quantiles]
     tails = [parameter for parameter in model.parameters() if id(parameter) in quantiles]
     optimizers = (torch.optim.Adam(main), torch.optim.Adam(tails, lr=AUXILIARY_LEARNING_RATE))
-    rows = _restore(checkpoint, model, optimizers, settings)
+    rows = _restore(checkpoint, model, optimizers, identity)
     start = int(rows[-1][0]) if rows else 0
     progress = Progress(settings.iterations, "steps", f"training {checkpoint.stem}")
     progress.done = start
@@ -188,7 +194,7 @@ def optimise(
             if saves or done % LOG_EVERY == 0:
                 rows.append([done, *(float(part) for part in cost), settings.learning_rate_at(iteration)])
             if saves:
-                _save(checkpoint, model, optimizers, settings, rows)
+                _save(checkpoint, model, optimizers, identity, rows)
                 _write_log(log, rows)
             progress.step()
     _write_log(log, rows)
@@ -221,11 +227,11 @@ def _save(
     checkpoint: Path,
     model: CompressionModel,
     optimizers: tuple[torch.optim.Optimizer, torch.optim.Optimizer],
-    settings: CodecTraining,
+    identity: dict[str, Any],
     rows: list[list[float]],
 ) -> None:
     state = {
-        "settings": asdict(settings),
+        "settings": identity,
         "parameters": dict(model.named_parameters()),
         "optimizers": [optimizer.state_dict() for optimizer in optimizers],
         "log": rows,
@@ -238,14 +244,14 @@ def _restore(
     checkpoint: Path,
     model: CompressionModel,
     optimizers: tuple[torch.optim.Optimizer, torch.optim.Optimizer],
-    settings: CodecTraining,
+    identity: dict[str, Any],
 ) -> list[list[float]]:
     """Load the state that a stopped training left, if any, and give back its log; its last row is that of the state."""
     if not checkpoint.exists():
         return []
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        same = state["settings"] == asdict(settings)
+        same = state["settings"] == identity
         with torch.no_grad():
             for name, parameter in model.named_parameters() if same else ():
                 parameter.copy_(state["parameters"][name])
