@@ -15,7 +15,7 @@ LIBRARY = Path(__file__).resolve().parents[1]
 PACKAGE = "cfm"
 
 
-def code_digest(script: Path | str, also: tuple[str, ...] = ()) -> str:
+def code_digest(script: Path | str, also: tuple[str, ...] = (), without: tuple[str, ...] = ()) -> str:
     """Digest of a script and everything of `cfm` that it imports.
 
     Parameters
@@ -25,6 +25,8 @@ def code_digest(script: Path | str, also: tuple[str, ...] = ()) -> str:
     also : names of modules
         Modules that are imported by name at run time and so cannot be seen in the source, such as
         "cfm.tasks.demo" where a configuration names the factory "cfm.tasks.demo:detection".
+    without : names of packages
+        Packages that this run of the script does not use, such as the codecs that it was not asked for.
 
     Returns
     -------
@@ -42,7 +44,8 @@ def code_digest(script: Path | str, also: tuple[str, ...] = ()) -> str:
         path = pending.pop()
         if path not in seen:
             seen[path], imports = parsed(path, path.stat().st_mtime_ns)
-            pending.extend(file for name in imports for file in module_files(name))
+            used = [name for name in imports if not name.startswith(without)] if without else imports
+            pending.extend(file for name in used for file in module_files(name))
     digest = hashlib.sha256()
     for name, source in sorted((path_name(path), source) for path, source in seen.items()):
         digest.update(f"{name}\0{source}\0".encode())

@@ -68,6 +68,7 @@ class Data(Section):
     classification_root: str | None = Field(
         None, description="Folder `<split>/<class>/<picture>` for classification; the embedded one where absent."
     )
+    classification_pictures: int = Field(200, ge=1, description="Pictures of the classification set that are scored.")
     download: dict[Name, RemoteFile] = Field(
         default_factory=dict, description="Zip files to download and extract into `root` first."
     )
@@ -135,8 +136,14 @@ class LearnedModels(Section):
     folder: str = Field(
         description="Folder of the weights, one file a point, and their manifest; `train` for the workflow's training."
     )
-    n: int = Field(ge=8, description="Channels of the transforms (N).")
-    m: int | None = Field(None, ge=8, description="Channels of the latent (M); absent where the family has only N.")
+    n: int = Field(ge=8, multiple_of=2, description="Channels of the transforms (N).")
+    m: int | None = Field(None, ge=8, description="ELIC's latent channels (M).")
+    groups: list[Annotated[int, Field(ge=1)]] = Field(
+        default_factory=list, description="ELIC's channel groups, which sum to M; the paper's where absent."
+    )
+    context_channels: list[Annotated[int, Field(ge=1)]] = Field(
+        [224, 128], min_length=2, max_length=2, description="Widths of ELIC's channel-context networks."
+    )
     lagrangians: PositiveFloats = Field(description="λ of `λ·255²·MSE + bpp`, one a point, ascending.")
     train: CodecTraining | None = Field(None, description="Training, used with `folder: train`.")
 
@@ -147,6 +154,13 @@ class LearnedModels(Section):
         if self.lagrangians != sorted(set(self.lagrangians)):
             raise ValueError("`lagrangians` must ascend")
         return self
+
+    def architecture(self, family: str) -> dict[str, Any]:
+        """Arguments of the library's `Architecture` of a family."""
+        sizes = {"family": family, "channels": self.n}
+        if family == "elic":
+            sizes |= {"latent_channels": self.m, "groups": self.groups, "context_channels": self.context_channels}
+        return sizes
 
 
 class Codec(Section):

@@ -1,0 +1,72 @@
+# make demo    the whole pipeline on the embedded scenes; ends by naming the report
+# make test    the tests;  make check: formatting, lint, schemas;  make test-all: with the slow tests
+# make real    studies on real COCO pictures, where the validation data lies beside the checkout
+PYTHON ?= python3
+CORES ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+SNAKEMAKE = flock -n -E 75 results/.lock $(BIN)/snakemake --nolock --cores $(CORES)
+
+.PHONY: demo test test-all check real retrain lock clean env test-env docs
+
+demo: env
+	@mkdir -p results
+	@$(SNAKEMAKE) --configfile config/demo.yaml || $(call explain)
+	@echo "The report is in results/demo/report/index.html"
+
+real: env
+	@mkdir -p results
+	@$(SNAKEMAKE) --configfile tests/config/nanodet.yaml || $(call explain)
+	@echo "The report is in results/nanodet/report/index.html"
+
+# Trains every model that the demo ships and writes it to workflow/models/demo (hours on two cores).
+retrain: env
+	@mkdir -p results
+	@$(SNAKEMAKE) ship_models --configfile config/demo.yaml config/retrain.yaml || $(call explain)
+
+test: test-env
+	$(BIN)/python -m pytest -m "not slow" tests
+
+test-all: test-env
+	$(BIN)/python -m pytest tests
+
+check: test-env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/python -m cfm.documentation --check
+	$(BIN)/snakemake --lint --configfile config/demo.yaml
+
+docs: test-env
+	$(BIN)/python -m cfm.documentation
+
+lock:
+	uv pip compile --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --universal \
+	  envs/requirements.in -o envs/requirements.lock
+	uv pip compile --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --universal \
+	  -c envs/requirements.lock envs/requirements-test.in -o envs/requirements-test.lock
+
+clean:
+	rm -rf results .snakemake
+
+env: $(VENV)/.installed
+test-env: $(VENV)/.installed-test
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)) and \
+	  "error: $(PYTHON) is %d.%d; the locked packages need 3.11 or 3.12: make PYTHON=python3.11 demo" % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: envs/requirements.lock pyproject.toml | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --require-hashes -r envs/requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.installed-test: envs/requirements-test.lock $(VENV)/.installed
+	$(BIN)/pip install --quiet --require-hashes -r envs/requirements-test.lock
+	@touch $@
+
+# Exit status 75 is the lock's: another run is under way. Snakemake has said everything else.
+define explain
+{ status=$$?; test $$status -ne 75 || echo "error: another run holds results/.lock; wait for it to end" >&2; exit $$status; }
+endef

@@ -1,0 +1,71 @@
+"""Coding for machines: compression of pictures and of neural features for networks rather than eyes.
+
+Needs: a configuration (config/demo.yaml where none is given), and what it names.
+Makes: results/<run>/ with streams, models, tables, figures and report/index.html.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(workflow.basedir)
+LIBRARY = str(REPOSITORY / "workflow/lib")
+sys.path.insert(0, LIBRARY)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")]))
+# One thread a job unless the rule asks for more: the jobs are what runs side by side.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+from cfm.configuration import parse_configuration
+from cfm.errors import one_line_errors
+from cfm.training_plan import TrainingPlan
+
+
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/demo.yaml"
+
+
+with one_line_errors():
+    CONFIGURATION = parse_configuration(config, ", ".join(map(str, workflow.configfiles)) or "the configuration")
+    PLAN = TrainingPlan(CONFIGURATION, REPOSITORY)
+    PLAN.check_files()
+
+R = PLAN.results
+DATA = CONFIGURATION.data
+
+
+wildcard_constraints:
+    task="detection|segmentation|keypoints|classification",
+    study="image_coding|distillation",
+    shard=r"\d{4}",
+    point=r"\d+",
+    codec=r"[A-Za-z0-9-]+",
+    scheme=r"[a-z_]+",
+    split=r"[A-Za-z0-9]+",
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/tasks.smk"
+include: "workflow/rules/codecs.smk"
+include: "workflow/rules/jacobian.smk"
+include: "workflow/rules/encode.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/precode.smk"
+include: "workflow/rules/allocation.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"{R}/report/index.html",
+
+
+onsuccess:
+    print(f"The report is in {R}/report/index.html")
+
+
+onerror:
+    print(f"The run stopped. Lines that begin with 'error:' above, or in {R}/logs, name the cause and the cure.")

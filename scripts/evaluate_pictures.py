@@ -1,0 +1,28 @@
+"""Decode a shard's streams, run the task network on the decoded pictures and compare features."""
+
+from cfm.codecs.registry import make_codec
+from cfm.device import resolve_device
+from cfm.evaluation.average_precision import load_annotations
+from cfm.evaluation.detections import label_categories
+from cfm.evaluation.pictures import evaluate_pictures, read_shard
+from cfm.job import job
+from cfm.reporting.tables import read_table, write_table
+from cfm.tasks.loading import load_network
+
+
+def main() -> None:
+    """Hand over what the rule gives."""
+    files, out, params = snakemake.input, snakemake.output, snakemake.params
+    with job(snakemake.log[0], snakemake.threads):
+        network = load_network(device=str(resolve_device(params.device)), **params.network)
+        shard = read_shard(read_table(files.subset, "subset"), params.pictures, params.shard)
+        annotated = load_annotations(files.annotations).getCatIds()
+        categories = label_categories(getattr(network, "category_ids", None), annotated)
+        codec = make_codec(**params.codec)
+        found = evaluate_pictures(network, codec, shard, files.pack, files.sketches, params.block, categories)
+        write_table(found.detections, out.detections, "detections")
+        write_table(found.distances.assign(**params.setting), out.distances, "distances")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,355 @@
+"""What a configuration asks for: files, settings and parameters of the rules.
+
+Snakemake's files stay free of logic by asking here; nothing here imports Snakemake, PyTorch or a codec.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cfm.code_digest import code_digest
+from cfm.configuration import LEARNED, Codec, Configuration
+from cfm.errors import ConfigurationError
+
+ANNOTATIONS = {"detection": "instances", "segmentation": "instances", "keypoints": "person_keypoints"}
+KINDS = ("detections", "streams")
+STUDIES = ("image_coding", "distillation", "feature_coding")
+OTHER_CODECS = {True: ("cfm.codecs.external",), False: ("cfm.codecs.learned",)}
+
+
+class Setting(NamedTuple):
+    """One operating point of one scheme of one codec."""
+
+    codec: str
+    scheme: str
+    point: int
+
+
+class Plan:
+    """Files and parameters of one run.
+
+    Parameters
+    ----------
+    configuration : Configuration
+        Checked configuration.
+    repository : path
+        The checkout: scripts are looked up in it.
+    """
+
+    def __init__(self, configuration: Configuration, repository: Path | str):
+        self.configuration, self.repository = configuration, Path(repository)
+        self.results = f"results/{configuration.run}"
+        self.shards = [f"{shard:04d}" for shard in range(configuration.data.shards)]
+        # Snakemake hands this out to jobs that need a GPU; where the device is "cpu" none asks for it.
+        self.gpus = 0 if configuration.device == "cpu" else 1
+
+    def code(self, script: str, *specs: str, without: tuple[str, ...] = ()) -> str:
+        """Digest of `scripts/<script>.py` and what it imports, and of modules of the library that specs name."""
+        modules = tuple(sorted({spec.split(":")[0] for spec in specs if spec.startswith("cfm.")}))
+        return code_digest(self.repository / "scripts" / f"{script}.py", modules, without)
+
+    # Data
+
+    @property
+    def data_root(self) -> str:
+        """Folder in COCO's layout."""
+        data = self.configuration.data
+        return f"{self.results}/data/scenes" if data.source == "scenes" else str(data.root)
+
+    @property
+    def writes_scenes(self) -> bool:
+        """Whether the run makes its own pictures."""
+        return self.configuration.data.source == "scenes"
+
+    @property
+    def pictures_folder(self) -> str:
+        """Folder of the pictures that are coded."""
+        return f"{self.data_root}/{self.configuration.data.split}"
+
+    @property
+    def objects_root(self) -> str:
+        """Folder of the classification set."""
+        return self.configuration.data.classification_root or f"{self.results}/data/objects"
+
+    @property
+    def picture_tasks(self) -> list[str]:
+        """Tasks whose results are scored on the chosen pictures."""
+        scored = {task for study in self.studies for task in self.tasks(study)}
+        return [task for task in self.configuration.tasks if task in scored]
+
+    @property
+    def classifies(self) -> bool:
+        """Whether a classifier is configured."""
+        return "classification" in self.configuration.tasks
+
+    def annotations(self, split: str) -> list[str]:
+        """The annotation files of a split that the tasks need."""
+        kinds = sorted({ANNOTATIONS[task] for task in self.picture_tasks})
+        return [f"{self.data_root}/annotations/{kind}_{split}.json" for kind in kinds]
+
+    def subset_annotations(self, task: str) -> str:
+        """The annotations of the chosen pictures for a task."""
+        return f"{self.results}/data/{ANNOTATIONS[task]}.json"
+
+    @property
+    def all_subset_annotations(self) -> list[str]:
+        """The annotations of the chosen pictures for all tasks."""
+        return sorted({self.subset_annotations(task) for task in self.picture_tasks})
+
+    # Task networks
+
+    def spec(self, task: str) -> str:
+        """What names a task's network."""
+        return self.configuration.tasks[task].network
+
+    @property
+    def specs(self) -> list[str]:
+        """What names the networks of all tasks."""
+        return [network.network for network in self.configuration.tasks.values()]
+
+    def network_weights(self, task: str) -> str | None:
+        """The weights file of a task's network; None where its factory has its own."""
+        network = self.configuration.tasks[task]
+        trained = network.weights == "train"
+        return f"{self.results}/models/tasks/{task}.safetensors" if trained else network.weights
+
+    def network(self, task: str) -> dict[str, Any]:
+        """Arguments of `load_network` for a task."""
+        network = self.configuration.tasks[task]
+        arguments = {"spec": network.network, **network.options}
+        if network.weights:
+            arguments["weights"] = self.network_weights(task)
+        if network.sha256:
+            arguments["sha256"] = network.sha256
+        return arguments
+
+    def network_files(self, task: str) -> list[str]:
+        """Files that a task's network is made of: the plug-in's source and the weights."""
+        source = self.spec(task).rpartition(":")[0]
+        weights = self.network_weights(task)
+        return [source] * source.endswith(".py") + [weights] * (weights is not None and weights != "DEFAULT")
+
+    # Codecs
+
+    @property
+    def base_name(self) -> str:
+        """Name of the codec that the distillation study fine-tunes."""
+        return self.configuration.distillation.base
+
+    def section(self, study: str, name: str) -> Codec:
+        """The configuration of a codec of a study; in the distillation study it is the base codec's."""
+        return getattr(self.configuration, "image_coding" if study == "distillation" else study).codecs[name]
+
+    def codec_kind(self, study: str, name: str) -> str:
+        """Name of a codec in the library, which may differ from that of its section."""
+        return self.section(study, name).codec or name
+
+    def models_folder(self, study: str, name: str, scheme: str) -> str:
+        """Folder of a learned codec's weights: the run's own where it trains them."""
+        models = self.section(study, name).models
+        if study == "distillation":
+            folder = self.configuration.distillation.folder
+            return f"{self.results}/models/distillation/{scheme}" if folder == "train" else f"{folder}/{scheme}"
+        return f"{self.results}/models/codecs/{name}" if models.folder == "train" else models.folder
+
+    def codec_weights(self, study: str, name: str, scheme: str, point: int) -> list[str]:
+        """The weights file of a learned codec at a point, as a list; empty for the others."""
+        if self.section(study, name).models is None:
+            return []
+        return [f"{self.models_folder(study, name, scheme)}/{point}.safetensors"]
+
+    def codec(self, study: str, name: str, scheme: str = "sse", points: Iterable[int] | None = None) -> dict[str, Any]:
+        """Arguments of `make_codec` for a codec of a study, with the weights of `points` (all where absent)."""
+        section = self.section(study, name)
+        arguments: dict[str, Any] = {"name": self.codec_kind(study, name)}
+        if section.preset:
+            arguments["preset"] = section.preset
+        if section.models:
+            used = section.points if points is None else points
+            arguments["weights"] = {point: self.codec_weights(study, name, scheme, point)[0] for point in used}
+        return arguments
+
+    def codec_code(self, script: str, study: str, name: str, *specs: str) -> str:
+        """Digest of a script that runs a codec, without the modules of codecs of the other sort."""
+        return self.code(script, *specs, without=OTHER_CODECS[self.codec_kind(study, name) in LEARNED])
+
+    def codec_gpus(self, study: str, name: str) -> int:
+        """GPUs that an encoding job asks for."""
+        return self.gpus if self.codec_kind(study, name) in LEARNED else 0
+
+    def phi(self, name: str) -> dict[str, Any]:
+        """What the rate-phi model of a feature codec is fitted on: `kinds`, and phi of each point."""
+        section = self.section("feature_coding", name)
+        if section.models is None:
+            return {"kinds": ["log_rate_qp"], "values": {point: float(point) for point in section.points}}
+        lagrangians = section.models.lagrangians
+        return {"kinds": ["phi", "log_phi"], "values": {point: lagrangians[point] for point in section.points}}
+
+    # Studies
+
+    @property
+    def studies(self) -> list[str]:
+        """Names of the studies that the configuration has."""
+        return [name for name in STUDIES if getattr(self.configuration, name) is not None]
+
+    @property
+    def picture_studies(self) -> list[str]:
+        """Studies that code pictures."""
+        return [study for study in self.studies if study != "feature_coding"]
+
+    def labels(self, wildcards: Any) -> dict[str, Any]:
+        """The columns that name a setting in result tables, from a job's wildcards."""
+        point = float(wildcards.point)
+        return {name: getattr(wildcards, name) for name in ("study", "task", "codec", "scheme")} | {"point": point}
+
+    def tasks(self, study: str) -> list[str]:
+        """Tasks that a study scores."""
+        return list(getattr(self.configuration, study).tasks)
+
+    def settings(self, study: str) -> list[Setting]:
+        """All operating points of the image coding or the distillation study."""
+        if study == "distillation":
+            points = self.section(study, self.base_name).points
+            weightings = self.configuration.distillation.weightings
+            return [Setting(self.base_name, *pair) for pair in product(weightings, points)]
+        return [
+            Setting(name, scheme, point)
+            for name, codec in self.configuration.image_coding.codecs.items()
+            for scheme, point in product(codec.rdo, codec.points)
+        ]
+
+    def feature_settings(self) -> list[tuple[str, str, str]]:
+        """Task, codec and scheme of every allocation of the feature coding study."""
+        study = self.configuration.feature_coding
+        return list(product(study.tasks, study.codecs, study.allocation.schemes)) if study else []
+
+    def sensitivity_settings(self) -> list[tuple[str, str]]:
+        """Task and codec of the sensitivity curves by object size."""
+        study = self.configuration.feature_coding
+        return list(product(study.sensitivity.tasks, study.sensitivity.codecs)) if study else []
+
+    def precoded_streams(self, task: str, name: str) -> list[str]:
+        """Tables of the precoded streams of all points and shards."""
+        folder = f"{self.results}/feature_coding/precode/{task}/{name}"
+        points = self.section("feature_coding", name).points
+        return [f"{folder}/{point}/{shard}.parquet" for point, shard in product(points, self.shards)]
+
+    def allocation(self, scheme: str) -> dict[str, Any]:
+        """Settings of an allocation: those that the scheme uses, so that the others rerun nothing."""
+        allocation = self.configuration.feature_coding.allocation
+        used = {"uniform": [], "saba": ["snap"], "mfiba": ["lambda_sweep", "loss_rate", "scale_ratio", "snap"]}[scheme]
+        return {key: getattr(allocation, key) for key in used}
+
+    # Scores
+
+    def curves(self) -> list[tuple[str, str, str, str]]:
+        """Study, task, codec and scheme of every curve, and of the uncompressed reference of every study and task."""
+        curves = [(study, task, "none", "uncompressed") for study in self.studies for task in self.tasks(study)]
+        for study in ("image_coding", "distillation"):
+            pairs = dict.fromkeys((s.codec, s.scheme) for s in self.settings(study)) if study in self.studies else ()
+            curves += [(study, task, *pair) for pair in pairs for task in self.tasks(study)]
+        curves += [("feature_coding", *setting) for setting in self.feature_settings()]
+        return curves + [("image_coding", "classification", "none", "uncompressed")] * self.classifies
+
+    def score_files(self, study: str, task: str, codec: str, scheme: str) -> list[dict[str, Any]]:
+        """The tables that make up a curve, one mapping an operating point (or one for all): see `score_entries`."""
+        labels = {"codec": codec, "scheme": scheme}
+        if scheme == "uncompressed":
+            shards = self.shards if task != "classification" else ["0000"]
+            tables = [f"{self.results}/original/{task}/{shard}.parquet" for shard in shards]
+            return [labels | {"point": 0, "detections": tables, "streams": []}]
+        folder = f"{self.results}/{study}/results/{task}/{codec}/{scheme}"
+        if study == "feature_coding":
+            tables = {kind: [f"{folder}/{shard}.{kind}.parquet" for shard in self.shards] for kind in KINDS}
+            return [labels | {"point": None, **tables}]
+        streams = f"{self.results}/{study}/streams/{codec}/{scheme}"
+        return [
+            labels
+            | {
+                "point": point,
+                "detections": [f"{folder}/{point}/{shard}.detections.parquet" for shard in self.shards],
+                "streams": [f"{streams}/{point}/{shard}.parquet" for shard in self.shards],
+            }
+            for point in self.section(study, codec).points
+        ]
+
+    def score_tables(self, *curve: str) -> list[str]:
+        """All files of `score_files`."""
+        return [file for entry in self.score_files(*curve) for kind in KINDS for file in entry[kind]]
+
+    def distances(self, study: str) -> list[str]:
+        """Tables of feature distances of a study."""
+        folder = f"{self.results}/{study}/results"
+        return [
+            f"{folder}/{task}/{codec}/{scheme}/{point}/{shard}.distances.parquet"
+            for task in self.tasks(study)
+            for codec, scheme, point in self.settings(study)
+            for shard in self.shards
+        ]
+
+    @property
+    def anchors(self) -> dict[str, list[str]]:
+        """What the curves of each study are compared with, as `bd_rate_table` takes it."""
+        anchors = {}
+        if image := self.configuration.image_coding:
+            anchors["image_coding"] = [f"{image.anchor}/{image.codecs[image.anchor].rdo[0]}"]
+        if distillation := self.configuration.distillation:
+            anchors["distillation"] = [f"{self.base_name}/{distillation.anchor}"]
+        if features := self.configuration.feature_coding:
+            anchors["feature_coding"] = [f"*/{features.allocation.anchor}"]
+        return anchors
+
+    def digest(self) -> str:
+        """Digest of the whole configuration, 16 hexadecimal digits, for the report."""
+        return hashlib.sha256(self.configuration.model_dump_json().encode()).hexdigest()[:16]
+
+    # Checks
+
+    @property
+    def ready_networks(self) -> list[str]:
+        """Tasks whose network is there before the run, so that it can be looked at first."""
+        return [task for task, network in self.configuration.tasks.items() if network.weights != "train"]
+
+    @property
+    def ready_codecs(self) -> list[dict[str, Any]]:
+        """Arguments of `make_codec` for all learned codecs whose weights are there before the run."""
+        codecs = []
+        for study in self.studies:
+            if study == "distillation":
+                if self.configuration.distillation.folder != "train":
+                    weightings = self.configuration.distillation.weightings
+                    codecs += [self.codec(study, self.base_name, weighting) for weighting in weightings]
+                continue
+            for name, section in getattr(self.configuration, study).codecs.items():
+                if section.models and section.models.folder != "train":
+                    codecs.append(self.codec(study, name))
+        return codecs
+
+    @property
+    def ready_files(self) -> list[str]:
+        """Weights and plug-ins that the configuration names and the run does not make."""
+        networks = [file for task in self.ready_networks for file in self.network_files(task)]
+        return networks + [file for codec in self.ready_codecs for file in codec["weights"].values()]
+
+    def check_files(self) -> None:
+        """Look for every file that the configuration names, before anything runs.
+
+        Raises
+        ------
+        ConfigurationError
+            One line that names the file, the key and the cure.
+        """
+        data = self.configuration.data
+        if data.source == "coco" and not data.download and not Path(data.root).is_dir():
+            raise ConfigurationError(
+                f"{data.root}: no such folder (key data.root); put COCO's layout there or correct the key"
+            )
+        for file in self.ready_files:
+            if not Path(file).is_file():
+                raise ConfigurationError(
+                    f"{file}: no such file, which the configuration names; correct the path, or train it by `make retrain`"
+                )

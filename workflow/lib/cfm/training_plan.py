@@ -1,0 +1,101 @@
+"""What a configuration asks for where models are trained: data, initial weights and settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cfm.errors import ConfigurationError
+from cfm.plan import ANNOTATIONS, Plan
+
+
+class TrainingPlan(Plan):
+    """A plan with the parameters of the training rules."""
+
+    def training_root(self, task: str) -> str:
+        """Folder of the training pictures of a task's network."""
+        return self.objects_root if task == "classification" else self.data_root
+
+    def training_data(self, task: str) -> list[str]:
+        """Files and folders that training a task's network, or a codec, reads."""
+        split = self.configuration.data.train_split
+        if task == "classification":
+            return [f"{self.objects_root}/{part}" for part in (split, self.configuration.data.split)]
+        annotations = [f"{self.data_root}/annotations/{ANNOTATIONS[task]}_{split}.json"]
+        return annotations + self.scored_data(task)
+
+    def scored_data(self, task: str) -> list[str]:
+        """Annotations that a trained network is scored on."""
+        return [f"{self.data_root}/annotations/{ANNOTATIONS[task]}_{self.configuration.data.split}.json"]
+
+    def task_training(self, task: str) -> dict[str, Any]:
+        """Settings of a network's training, without its initial weights."""
+        return self.configuration.tasks[task].train.model_dump(exclude={"initial"})
+
+    def initial_weights(self, task: str) -> list[str]:
+        """The weights that a network's training starts from: none or one."""
+        training = self.configuration.tasks[task].train
+        if training is None:
+            raise ConfigurationError(f"tasks.{task}: `weights: train` needs the section `train`")
+        return [self.network_weights(training.initial)] if training.initial else []
+
+    def codec_section(self, name: str) -> tuple[str, Any]:
+        """The study that has a trained codec of this name, and its models."""
+        for study in ("image_coding", "feature_coding"):
+            codecs = getattr(self.configuration, study).codecs if study in self.studies else {}
+            if name in codecs and codecs[name].models and codecs[name].models.train:
+                return study, codecs[name].models
+        raise ConfigurationError(f"codec {name!r}: no section `models.train` says how to train it")
+
+    def codec_training_data(self, name: str) -> list[str]:
+        """What a codec's training reads: pictures, or the feature data set."""
+        study, _ = self.codec_section(name)
+        if study == "feature_coding":
+            return [f"{self.results}/features/dataset/dataset.json"]
+        return [f"{self.data_root}/annotations/instances_{self.configuration.data.train_split}.json"]
+
+    def codec_initial(self, name: str, point: int) -> list[str]:
+        """The weights a point's training starts from: the highest Lagrangian's, which itself starts from nothing."""
+        study, models = self.codec_section(name)
+        last = len(models.lagrangians) - 1
+        return [] if point == last else self.codec_weights(study, name, "", last)
+
+    def codec_training(self, name: str, point: int) -> dict[str, Any]:
+        """Family, channels and settings of a point's training."""
+        study, models = self.codec_section(name)
+        first = point == len(models.lagrangians) - 1
+        settings = models.train.model_dump()
+        finetune_iterations = settings.pop("finetune_iterations")
+        if not first:
+            settings["iterations"] = finetune_iterations
+        architecture = models.architecture(self.codec_kind(study, name))
+        return {"architecture": architecture, "lambda_": models.lagrangians[point], **settings}
+
+    @property
+    def dataset_tasks(self) -> list[str]:
+        """Networks whose features make up the feature data set."""
+        study = self.configuration.feature_coding
+        return list(study.dataset.tasks) if study and study.dataset else []
+
+    @property
+    def dataset(self) -> dict[str, Any]:
+        """Settings of the feature data set."""
+        study = self.configuration.feature_coding
+        return study.dataset.model_dump(exclude={"tasks"}) if study and study.dataset else {}
+
+    def distillation_training(self, point: int) -> dict[str, Any]:
+        """Settings of the fine-tuning at a point of the base codec."""
+        study = self.configuration.distillation
+        index = self.section("distillation", study.base).points.index(point)
+        return {"lambda_": study.lagrangians[index], **study.train.model_dump()}
+
+    @property
+    def trained_models(self) -> list[str]:
+        """Every weights file that the run trains."""
+        files = [self.network_weights(t) for t, n in self.configuration.tasks.items() if n.weights == "train"]
+        for study in ("image_coding", "feature_coding"):
+            for name, codec in getattr(self.configuration, study).codecs.items() if study in self.studies else ():
+                if codec.models and codec.models.folder == "train":
+                    files += [self.codec_weights(study, name, "", point)[0] for point in codec.points]
+        if "distillation" in self.studies and self.configuration.distillation.folder == "train":
+            files += [self.codec_weights("distillation", *setting)[0] for setting in self.settings("distillation")]
+        return files

@@ -1,0 +1,143 @@
+"""Pictures and annotations.
+
+Needs: nothing for the embedded scenes; a folder in COCO's layout, or the addresses of COCO's files, otherwise.
+Makes: data/scenes, data/objects (embedded sets), preflight.json (everything was looked at), data/subset.parquet,
+data/{instances,person_keypoints}.json (annotations of the chosen pictures).
+"""
+
+if PLAN.writes_scenes:
+
+    rule make_scenes:
+        output:
+            annotations=expand(
+                R + "/data/scenes/annotations/{kind}_{{split}}.json", kind=["instances", "person_keypoints"]
+            ),
+            pictures=directory(R + "/data/scenes/{split}"),
+        params:
+            code=PLAN.code("make_scenes"),
+            root=f"{R}/data/scenes",
+            split=lambda wildcards: wildcards.split,
+            picture_count=lambda wildcards: DATA.scenes.val if wildcards.split == DATA.split else DATA.scenes.train,
+            seed=CONFIGURATION.seed,
+            width=DATA.scenes.width,
+            height=DATA.scenes.height,
+        log:
+            R + "/logs/make_scenes/{split}.log",
+        benchmark:
+            R + "/benchmarks/make_scenes/{split}.tsv"
+        conda:
+            "../../envs/cfm.yaml"
+        script:
+            "../../scripts/make_scenes.py"
+
+
+rule make_objects:
+    output:
+        pictures=directory(R + "/data/objects/{split}"),
+    params:
+        code=PLAN.code("make_objects"),
+        root=f"{R}/data/objects",
+        split=lambda wildcards: wildcards.split,
+        picture_count=lambda wildcards: DATA.scenes.objects_val
+        if wildcards.split == DATA.split
+        else DATA.scenes.objects_train,
+        seed=CONFIGURATION.seed,
+        size=DATA.scenes.object_size,
+    log:
+        R + "/logs/make_objects/{split}.log",
+    benchmark:
+        R + "/benchmarks/make_objects/{split}.tsv"
+    conda:
+        "../../envs/cfm.yaml"
+    script:
+        "../../scripts/make_objects.py"
+
+
+if DATA.download:
+
+    rule download_coco:
+        output:
+            touch(f"{R}/data/downloaded"),
+            annotations=PLAN.annotations(DATA.split),
+        params:
+            code=PLAN.code("download_coco"),
+            files={name: file.model_dump() for name, file in DATA.download.items()},
+            root=DATA.root,
+        log:
+            f"{R}/logs/download_coco.log",
+        benchmark:
+            f"{R}/benchmarks/download_coco.tsv"
+        conda:
+            "../../envs/cfm.yaml"
+        script:
+            "../../scripts/download_coco.py"
+
+
+rule select_subset:
+    input:
+        annotations=PLAN.annotations(DATA.split),
+    output:
+        subset=f"{R}/data/subset.parquet",
+        annotations=PLAN.all_subset_annotations,
+    params:
+        code=PLAN.code("select_subset"),
+        root=PLAN.data_root,
+        split=DATA.split,
+        picture_count=DATA.pictures,
+        selection=DATA.selection,
+        tasks=PLAN.picture_tasks,
+        shard_size=DATA.shard_size,
+        minimum_side=DATA.minimum_side,
+        seed=CONFIGURATION.seed,
+    log:
+        f"{R}/logs/select_subset.log",
+    benchmark:
+        f"{R}/benchmarks/select_subset.tsv"
+    conda:
+        "../../envs/cfm.yaml"
+    script:
+        "../../scripts/select_subset.py"
+
+
+if PLAN.classifies:
+
+    rule select_objects:
+        input:
+            f"{PLAN.objects_root}/{DATA.split}",
+        output:
+            subset=f"{R}/data/objects.parquet",
+        params:
+            code=PLAN.code("select_objects"),
+            root=PLAN.objects_root,
+            split=DATA.split,
+            picture_count=DATA.classification_pictures,
+            minimum_side=DATA.minimum_side,
+            seed=CONFIGURATION.seed,
+        log:
+            f"{R}/logs/select_objects.log",
+        benchmark:
+            f"{R}/benchmarks/select_objects.tsv"
+        conda:
+            "../../envs/cfm.yaml"
+        script:
+            "../../scripts/select_objects.py"
+
+
+rule preflight:
+    input:
+        subset=rules.select_subset.output.subset,
+        weights=PLAN.ready_files,
+    output:
+        report=f"{R}/preflight.json",
+    params:
+        code=PLAN.code("preflight", *PLAN.specs),
+        networks={task: PLAN.network(task) for task in PLAN.ready_networks},
+        codecs=PLAN.ready_codecs,
+    log:
+        f"{R}/logs/preflight.log",
+    benchmark:
+        f"{R}/benchmarks/preflight.tsv"
+    conda:
+        "../../envs/cfm.yaml"
+    script:
+        "../../scripts/preflight.py"

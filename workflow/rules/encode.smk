@@ -1,0 +1,33 @@
+"""Image coding and distillation studies: pictures to streams.
+
+Needs: data/subset.parquet; the weights of learned codecs.
+Makes: <study>/streams/<codec>/<scheme>/<point>/<shard>.zip (the streams) and .parquet (their sizes and times).
+"""
+
+
+rule encode:
+    input:
+        ancient(f"{R}/preflight.json"),
+        subset=f"{R}/data/subset.parquet",
+        weights=lambda wildcards: PLAN.codec_weights(wildcards.study, wildcards.codec, wildcards.scheme, int(wildcards.point)),
+    output:
+        pack=R + "/{study}/streams/{codec}/{scheme}/{point}/{shard}.zip",
+        streams=R + "/{study}/streams/{codec}/{scheme}/{point}/{shard}.parquet",
+    params:
+        code=lambda wildcards: PLAN.codec_code("encode", wildcards.study, wildcards.codec),
+        pictures=PLAN.pictures_folder,
+        shard=lambda wildcards: int(wildcards.shard),
+        codec=lambda wildcards: PLAN.codec(wildcards.study, wildcards.codec, wildcards.scheme, [int(wildcards.point)]),
+        point=lambda wildcards: int(wildcards.point),
+        device=CONFIGURATION.device,
+    log:
+        R + "/logs/encode/{study}/{codec}/{scheme}/{point}/{shard}.log",
+    benchmark:
+        R + "/benchmarks/encode/{study}/{codec}/{scheme}/{point}/{shard}.tsv"
+    resources:
+        gpu=lambda wildcards: PLAN.codec_gpus(wildcards.study, wildcards.codec),
+        mem_mb=4000,
+    conda:
+        "../../envs/cfm.yaml"
+    script:
+        "../../scripts/encode.py"

@@ -1,0 +1,34 @@
+"""The feature data set that learned feature codecs are trained on.
+
+Needs: training pictures, task networks.
+Makes: features/dataset/shard-*.npy (one crop of every scale's mosaic of every picture) and dataset.json.
+"""
+
+
+rule feature_dataset:
+    input:
+        ancient(f"{R}/preflight.json"),
+        lambda wildcards: PLAN.training_data("detection"),
+        networks=lambda wildcards: [file for task in PLAN.dataset_tasks for file in PLAN.network_files(task)],
+    output:
+        manifest=f"{R}/features/dataset/dataset.json",
+    params:
+        code=PLAN.code("feature_dataset", *PLAN.specs),
+        root=PLAN.data_root,
+        split=DATA.train_split,
+        networks=[PLAN.network(task) for task in PLAN.dataset_tasks],
+        dataset=PLAN.dataset,
+        seed=CONFIGURATION.seed,
+        device=CONFIGURATION.device,
+    log:
+        f"{R}/logs/feature_dataset.log",
+    benchmark:
+        f"{R}/benchmarks/feature_dataset.tsv"
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=8000,
+        runtime=1440,
+    conda:
+        "../../envs/cfm.yaml"
+    script:
+        "../../scripts/feature_dataset.py"

@@ -1,0 +1,34 @@
+"""IDSE: sketches of a task network's Jacobian at every chosen picture.
+
+Needs: data/subset.parquet, a task network.
+Makes: image_coding/sketch/<task>/<shard>.npz and a table of each picture's summary.
+"""
+
+
+rule sketch:
+    input:
+        ancient(f"{R}/preflight.json"),
+        subset=f"{R}/data/subset.parquet",
+        network=lambda wildcards: PLAN.network_files(wildcards.task),
+    output:
+        sketches=R + "/image_coding/sketch/{task}/{shard}.npz",
+        summary=R + "/image_coding/sketch/{task}/{shard}.parquet",
+    params:
+        code=lambda wildcards: PLAN.code("sketch", PLAN.spec(wildcards.task)),
+        pictures=PLAN.pictures_folder,
+        shard=lambda wildcards: int(wildcards.shard),
+        network=lambda wildcards: PLAN.network(wildcards.task),
+        sketch=CONFIGURATION.image_coding.sketch.model_dump() if CONFIGURATION.image_coding else {},
+        seed=CONFIGURATION.seed,
+        device=CONFIGURATION.device,
+    log:
+        R + "/logs/sketch/{task}/{shard}.log",
+    benchmark:
+        R + "/benchmarks/sketch/{task}/{shard}.tsv"
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=4000,
+    conda:
+        "../../envs/cfm.yaml"
+    script:
+        "../../scripts/sketch.py"

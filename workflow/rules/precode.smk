@@ -1,0 +1,107 @@
+"""Feature coding study: every scale of every pyramid at every operating point, and what the scales are worth.
+
+Needs: data/subset.parquet, a task network, a feature codec.
+Makes: feature_coding/precode/<task>/<codec>/<point>/<shard>.zip and .parquet; importance/<task>/<codec>/<shard>.parquet
+(losses of the heads by scale and point); sensitivity/<task>/<codec>/<shard>.parquet (detections with one scale coded).
+"""
+
+
+def precoded(wildcards, kind):
+    """Packs ("zip") or tables ("parquet") of one shard at all points."""
+    points = PLAN.section("feature_coding", wildcards.codec).points
+    return expand(
+        R + "/feature_coding/precode/{task}/{codec}/{point}/{shard}." + kind,
+        task=wildcards.task,
+        codec=wildcards.codec,
+        shard=wildcards.shard,
+        point=points,
+    )
+
+
+rule precode:
+    input:
+        ancient(f"{R}/preflight.json"),
+        subset=f"{R}/data/subset.parquet",
+        network=lambda wildcards: PLAN.network_files(wildcards.task),
+        weights=lambda wildcards: PLAN.codec_weights("feature_coding", wildcards.codec, "", int(wildcards.point)),
+    output:
+        pack=R + "/feature_coding/precode/{task}/{codec}/{point}/{shard}.zip",
+        streams=R + "/feature_coding/precode/{task}/{codec}/{point}/{shard}.parquet",
+    params:
+        code=lambda wildcards: PLAN.codec_code("precode", "feature_coding", wildcards.codec, PLAN.spec(wildcards.task)),
+        pictures=PLAN.pictures_folder,
+        shard=lambda wildcards: int(wildcards.shard),
+        network=lambda wildcards: PLAN.network(wildcards.task),
+        codec=lambda wildcards: PLAN.codec("feature_coding", wildcards.codec, "", [int(wildcards.point)]),
+        point=lambda wildcards: int(wildcards.point),
+        device=CONFIGURATION.device,
+    log:
+        R + "/logs/precode/{task}/{codec}/{point}/{shard}.log",
+    benchmark:
+        R + "/benchmarks/precode/{task}/{codec}/{point}/{shard}.tsv"
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=16000,
+    conda:
+        "../../envs/cfm.yaml"
+    script:
+        "../../scripts/precode.py"
+
+
+rule importance:
+    input:
+        subset=f"{R}/data/subset.parquet",
+        network=lambda wildcards: PLAN.network_files(wildcards.task),
+        packs=lambda wildcards: precoded(wildcards, "zip"),
+    output:
+        losses=R + "/feature_coding/importance/{task}/{codec}/{shard}.parquet",
+    params:
+        code=lambda wildcards: PLAN.codec_code("importance", "feature_coding", wildcards.codec, PLAN.spec(wildcards.task)),
+        pictures=PLAN.pictures_folder,
+        shard=lambda wildcards: int(wildcards.shard),
+        network=lambda wildcards: PLAN.network(wildcards.task),
+        codec=lambda wildcards: PLAN.codec("feature_coding", wildcards.codec),
+        points=lambda wildcards: PLAN.section("feature_coding", wildcards.codec).points,
+        device=CONFIGURATION.device,
+    log:
+        R + "/logs/importance/{task}/{codec}/{shard}.log",
+    benchmark:
+        R + "/benchmarks/importance/{task}/{codec}/{shard}.tsv"
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=8000,
+    conda:
+        "../../envs/cfm.yaml"
+    script:
+        "../../scripts/importance.py"
+
+
+rule sensitivity_by_size:
+    input:
+        subset=f"{R}/data/subset.parquet",
+        annotations=lambda wildcards: PLAN.subset_annotations(wildcards.task),
+        network=lambda wildcards: PLAN.network_files(wildcards.task),
+        packs=lambda wildcards: precoded(wildcards, "zip"),
+    output:
+        detections=R + "/feature_coding/sensitivity/{task}/{codec}/{shard}.parquet",
+    params:
+        code=lambda wildcards: PLAN.codec_code(
+            "sensitivity_by_size", "feature_coding", wildcards.codec, PLAN.spec(wildcards.task)
+        ),
+        pictures=PLAN.pictures_folder,
+        shard=lambda wildcards: int(wildcards.shard),
+        network=lambda wildcards: PLAN.network(wildcards.task),
+        codec=lambda wildcards: PLAN.codec("feature_coding", wildcards.codec),
+        points=lambda wildcards: PLAN.section("feature_coding", wildcards.codec).points,
+        device=CONFIGURATION.device,
+    log:
+        R + "/logs/sensitivity_by_size/{task}/{codec}/{shard}.log",
+    benchmark:
+        R + "/benchmarks/sensitivity_by_size/{task}/{codec}/{shard}.tsv"
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=8000,
+    conda:
+        "../../envs/cfm.yaml"
+    script:
+        "../../scripts/sensitivity_by_size.py"

@@ -1,0 +1,90 @@
+"""Task networks: training on the scenes, and their results on uncompressed pictures.
+
+Needs: data/scenes/train2017 for training; the chosen pictures otherwise.
+Makes: models/tasks/<task>.safetensors with manifest and log; original/<task>/<shard>.parquet.
+"""
+
+
+rule train_task:
+    input:
+        lambda wildcards: PLAN.training_data(wildcards.task),
+        initial=lambda wildcards: PLAN.initial_weights(wildcards.task),
+    output:
+        weights=R + "/models/tasks/{task}.safetensors",
+        manifest=R + "/models/tasks/{task}.json",
+        training_log=R + "/models/tasks/{task}.csv",
+    params:
+        code=lambda wildcards: PLAN.code("train_task"),
+        task="{task}",
+        root=lambda wildcards: PLAN.training_root(wildcards.task),
+        train_split=DATA.train_split,
+        val_split=DATA.split,
+        training=lambda wildcards: PLAN.task_training(wildcards.task),
+        checkpoint=R + "/checkpoints/tasks/{task}.pt",
+        seed=CONFIGURATION.seed,
+        device=CONFIGURATION.device,
+    log:
+        R + "/logs/train_task/{task}.log",
+    benchmark:
+        R + "/benchmarks/train_task/{task}.tsv"
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=8000,
+        runtime=1440,
+    conda:
+        "../../envs/cfm.yaml"
+    script:
+        "../../scripts/train_task.py"
+
+
+rule detect_originals:
+    input:
+        ancient(f"{R}/preflight.json"),
+        subset=f"{R}/data/subset.parquet",
+        annotations=lambda wildcards: PLAN.subset_annotations(wildcards.task),
+        network=lambda wildcards: PLAN.network_files(wildcards.task),
+    output:
+        detections=R + "/original/{task,detection|segmentation|keypoints}/{shard}.parquet",
+    params:
+        code=lambda wildcards: PLAN.code("detect_originals", PLAN.spec(wildcards.task)),
+        pictures=PLAN.pictures_folder,
+        shard=lambda wildcards: int(wildcards.shard),
+        network=lambda wildcards: PLAN.network(wildcards.task),
+        device=CONFIGURATION.device,
+    log:
+        R + "/logs/detect_originals/{task}/{shard}.log",
+    benchmark:
+        R + "/benchmarks/detect_originals/{task}/{shard}.tsv"
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=4000,
+    conda:
+        "../../envs/cfm.yaml"
+    script:
+        "../../scripts/detect_originals.py"
+
+
+rule classify_originals:
+    input:
+        ancient(f"{R}/preflight.json"),
+        subset=f"{R}/data/objects.parquet",
+        network=lambda wildcards: PLAN.network_files("classification"),
+    output:
+        classes=f"{R}/original/classification/0000.parquet",
+    params:
+        code=lambda wildcards: PLAN.code("classify_originals", PLAN.spec("classification")),
+        pictures=f"{PLAN.objects_root}/{DATA.split}",
+        network=lambda wildcards: PLAN.network("classification"),
+        device=CONFIGURATION.device,
+    log:
+        f"{R}/logs/classify_originals.log",
+    benchmark:
+        f"{R}/benchmarks/classify_originals.tsv"
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=4000,
+    conda:
+        "../../envs/cfm.yaml"
+    script:
+        "../../scripts/classify_originals.py"
+
