@@ -1,0 +1,37 @@
+"""Fine-tune a learned codec on the weighted feature distance of a task network."""
+
+from pathlib import Path
+
+from cfm.codecs.learned.training import CodecTraining
+from cfm.codecs.learned.weights import load_model
+from cfm.device import resolve_device
+from cfm.distillation.crops import AnnotatedCrops
+from cfm.distillation.training import distill_codec
+from cfm.job import job
+from cfm.tasks.loading import load_network
+
+CROP_PIXELS = 256
+
+
+def main() -> None:
+    """Hand over what the rule gives."""
+    given, made, params = snakemake.input, snakemake.output, snakemake.params
+    with job(snakemake.log[0], snakemake.threads):
+        device = str(resolve_device(params.device))
+        settings = {"crop": CROP_PIXELS, "schedule": "step", **params.training}
+        distill_codec(
+            load_network(device=device, **params.network),
+            params.weighting,
+            load_model(given.initial[0]).architecture,
+            CodecTraining(seed=params.seed, **settings),
+            AnnotatedCrops(params.root, params.split),
+            Path(given.initial[0]),
+            Path(params.checkpoint),
+            Path(made.weights),
+            Path(made.training_log),
+            device,
+        )
+
+
+if __name__ == "__main__":
+    main()
