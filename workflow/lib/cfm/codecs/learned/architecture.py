@@ -13,6 +13,7 @@ from cfm.errors import ConfigurationError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)
+    from compressai.layers import ResidualBlock, conv3x3
     from compressai.models import Cheng2020Attention, CompressionModel, Elic2022Chandelier
 
 FAMILIES = ("cheng2020-attn", "elic")
@@ -35,7 +36,8 @@ class Architecture:
     channels : int
         N, the width of the transforms.
     latent_channels : int or None
-        M, the channels of ELIC's latent; None where the family has M = N.
+        M, the channels of the latent; None for the papers' (N, and 320 for ELIC). A narrow cheng2020 needs M > N: with
+        as few latent channels as a small N, not even a lossless latent could hold a picture.
     groups : tuple of int
         ELIC's channel groups, which sum to M; empty for the paper's 16, 16, 32, 64, M - 128, or for a third and the
         rest where M is too small for these.
@@ -56,10 +58,12 @@ class Architecture:
             raise ConfigurationError(f"{self.family}: channels must be an even number, not {self.channels}")
         if self.family == "elic":
             self._complete_elic()
-        elif self.latent_channels not in (None, self.channels) or self.groups or self.context_channels:
-            raise ConfigurationError(f"{self.family} has as many latent channels as channels, and no groups")
+        elif self.groups or self.context_channels:
+            raise ConfigurationError(f"{self.family} has neither channel groups nor channel-context networks")
         else:
-            object.__setattr__(self, "latent_channels", self.channels)
+            object.__setattr__(self, "latent_channels", self.latent_channels or self.channels)
+            for name in ("groups", "context_channels"):
+                object.__setattr__(self, name, ())
 
     def _complete_elic(self) -> None:
         latent_channels = self.latent_channels or 320
@@ -91,12 +95,30 @@ def build_model(architecture: Architecture) -> CompressionModel:
         `forward` takes (B, 3, H, W) in [0, 1], H and W multiples of `STRIDE`.
     """
     if architecture.family == "cheng2020-attn":
-        return Cheng2020Attention(N=architecture.channels)
+        return _cheng(architecture.channels, architecture.latent_channels)
     model = Elic2022Chandelier(
         N=architecture.channels, M=architecture.latent_channels, groups=list(architecture.groups)
     )
     if architecture.context_channels != PAPER_CONTEXT:
         _replace_channel_context(model, architecture)
+    return model
+
+
+def _cheng(channels: int, latent_channels: int) -> Cheng2020Attention:
+    """compressai's network, with the layers next to the latent rebuilt where M is not N."""
+    model = Cheng2020Attention(N=channels)
+    if latent_channels == channels:
+        return model
+    wide = Cheng2020Attention(N=latent_channels)
+    model.g_a[-2] = conv3x3(channels, latent_channels, stride=2)
+    model.g_a[-1] = wide.g_a[-1]
+    model.g_s[0] = wide.g_s[0]
+    model.g_s[1] = ResidualBlock(latent_channels, channels)
+    model.h_a[0] = conv3x3(latent_channels, channels)
+    model.h_s[-1] = conv3x3(channels * 3 // 2, 2 * latent_channels)
+    model.entropy_parameters = wide.entropy_parameters
+    model.context_prediction = wide.context_prediction
+    model.M = latent_channels
     return model
 
 
