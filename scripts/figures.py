@@ -1,0 +1,37 @@
+"""Draw one figure of the report from tables."""
+
+from cfm.job import job
+from cfm.reporting.curve_figures import rate_accuracy, size_sensitivity_curves
+from cfm.reporting.drawing import save_figure
+from cfm.reporting.fit_figures import allocation_weights, loss_rate_fits, rate_phi_fits
+from cfm.reporting.sensitivity_figures import idse_scatter
+from cfm.reporting.tables import read_table, read_tables
+
+
+def draw(kind, paths, params):
+    """The figure `kind` of the tables `paths`, lists of files by schema name."""
+    if kind == "rate_accuracy":
+        return rate_accuracy(read_table(paths.curves, "curves"), params.study)
+    if kind == "idse":
+        distances = read_tables(paths.distances, "distances")
+        return idse_scatter(distances, read_table(paths.correlation, "idse_correlation"), params.task)
+    if kind == "loss_rate":
+        points, fits = read_tables(paths.points, "loss_rate_points"), read_tables(paths.fits, "loss_rate_fit")
+        return loss_rate_fits(points, fits, read_tables(paths.importance, "importance"))
+    if kind == "rate_phi":
+        return rate_phi_fits(read_tables(paths.points, "rate_phi_points"), read_tables(paths.fits, "rate_phi_fit"))
+    if kind == "size_sensitivity":
+        return size_sensitivity_curves(read_table(paths.sensitivity, "sensitivity_by_size"), params.task, params.codec)
+    if kind == "allocation":
+        return allocation_weights(read_tables(paths.importance, "importance"))
+    raise ValueError(f"no figure {kind!r}")
+
+
+def main() -> None:
+    """Write `output.svg` and the .png beside it."""
+    save_figure(draw(snakemake.params.kind, snakemake.input, snakemake.params), snakemake.output.svg)
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0]):
+        main()

@@ -1,0 +1,137 @@
+"""Tables of a run that never happened, in every schema that the report draws."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from cfm.evaluation.comparison import bd_rate_table
+from cfm.evaluation.correlation import correlation_table
+from cfm.reporting.tables import checked
+
+CODECS = {"x264": (1.0, 0.0), "x265": (0.8, 0.01), "vvenc": (0.65, 0.01), "cheng2020-attn": (0.75, 0.0)}
+WEIGHTINGS = {"none": (0.75, 0.0), "ground_truth": (0.72, 0.005), "objectness": (0.66, 0.01)}
+SCHEMES = {"uniform": (1.0, 0.0), "mfiba": (0.85, 0.0), "saba": (0.97, 0.0)}
+REPEATS = 40
+
+
+def accuracy(rate, best=0.55):
+    return best * (1 - 0.6 * np.exp(-4 * rate**0.6))
+
+
+class Drawn:
+    """Resampled scores, as `load_draws` gives them."""
+
+    def __init__(self, curves, rng):
+        self.identity = curves[["study", "task", "codec", "scheme", "point"]]
+        factor = rng.normal(1, 0.04, REPEATS)
+        self.rates_bpp = curves["rate_bpp"].to_numpy()[:, None] * factor
+        noise = rng.normal(0, 0.004, (len(curves), REPEATS))
+        self.qualities = curves["quality"].to_numpy()[:, None] * factor**0.5 + noise
+
+
+def make_curves(rng):
+    rows = []
+    settings = [("image_coding", task, codec, "sse", *v) for task in ("detection",) for codec, v in CODECS.items()]
+    settings += [("distillation", "detection", "cheng2020-attn", scheme, *v) for scheme, v in WEIGHTINGS.items()]
+    for task, codec in product(("detection", "segmentation", "keypoints"), ("elic", "vvenc")):
+        settings += [("feature_coding", task, codec, scheme, *v) for scheme, v in SCHEMES.items()]
+    for study, task, codec, scheme, factor, gain in settings:
+        for point, rate in enumerate(np.geomspace(0.08, 1.2, 5)):
+            quality = accuracy(rate) + gain + rng.normal(0, 0.003)
+            rows.append((study, task, codec, scheme, float(point), factor * rate, quality, factor * rate / 3))
+    for study, task in sorted({setting[:2] for setting in settings}):
+        rows.append((study, task, "none", "uncompressed", 0.0, 0.0, 0.56, np.nan))
+    columns = ["study", "task", "codec", "scheme", "point", "rate_bpp", "quality", "packed_bpp"]
+    frame = pd.DataFrame(rows, columns=columns)
+    frame["size_bytes"] = (frame["rate_bpp"] * 1e5).astype(int)
+    frame = frame.assign(pictures=48, metric="AP", encode_s=0.25, feature_distance=np.nan)
+    frame["quality_low"], frame["quality_high"] = frame["quality"] - 0.04, frame["quality"] + 0.04
+    return checked(frame, "curves", "made up")
+
+
+def make_distances(rng):
+    frames = []
+    for codec, point in product(("x264", "x265", "vvenc"), (27, 32, 37)):
+        true = rng.lognormal(2 + (point - 27) / 4, 0.8, 40)
+        identity = {"study": "image_coding", "task": "detection", "codec": codec, "scheme": "sse", "point": point}
+        values = {"image_id": range(40), "feature_distance": true, "idse": true * rng.lognormal(0.3, 0.4, 40)}
+        frames.append(pd.DataFrame(identity | values | {"sse": true * 900, "psnr_y_db": 40.0 - point / 4}))
+    return checked(pd.concat(frames), "distances", "made up")
+
+
+def make_feature_tables(rng):
+    """Tables loss_rate_points, loss_rate_fit, rate_phi_points, rate_phi_fit, importance and sensitivity_by_size."""
+    tables = {name: [] for name in FEATURE_TABLES}
+    weights = np.array([0.4, 0.3, 0.2, 0.1])
+    for task, codec in product(("detection", "keypoints"), ("elic", "vvenc")):
+        label = {"task": task, "codec": codec}
+        for scale, weight in enumerate(weights):
+            phi = np.geomspace(4e-4, 450e-4, 5) if codec == "elic" else np.array([42, 37, 32, 27, 22])
+            rates = 0.1 * 2.0 ** np.arange(5) * (1 + 0.2 * scale)
+            losses = weight * 0.2 * rates**-0.7 * rng.uniform(0.9, 1.1, 5)
+            for point in range(5):
+                shared = label | {"scale": scale, "point": point, "rate": rates[point]}
+                tables["loss_rate_points"].append(shared | {"loss": losses[point]})
+                tables["rate_phi_points"].append(shared | {"phi": phi[point]})
+                for metric, best in (("AP", 0.5), ("APs", 0.3), ("APm", 0.5), ("APl", 0.7)):
+                    quality = best * (1 - 0.3 * weight / (0.2 + rates[point]))
+                    value = {"metric": metric, "quality": quality, "quality_uncoded": best}
+                    tables["sensitivity_by_size"].append(shared | value)
+            kinds = ("phi", "log_phi") if codec == "elic" else ("log_rate_qp",)
+            for kind in kinds:
+                x, y = (np.log(phi) if kind == "log_phi" else phi), (np.log(rates) if "qp" in kind else rates)
+                a, b = np.polyfit(x, y, 1)
+                fit = {"kind": kind, "scale": scale, "a": a, "b": b, "cc": np.corrcoef(x, y)[0, 1], "rmse": 0.1}
+                tables["rate_phi_fit"].append(label | fit | {"points": 5})
+            for scheme, image_id in product(("mfiba", "saba"), range(12)):
+                share = float(np.clip(weight + rng.normal(0, 0.04), 0, 1))
+                row = {"image_id": image_id, "scheme": scheme, "scale": scale, "weight": share}
+                tables["importance"].append(label | row)
+        for model, a, b, c in (
+            ("cauchy", 0.2, 0.7, None),
+            ("quadratic", 0.2, -0.8, 0.8),
+            ("inverse", 0.1, 0.001, None),
+        ):
+            fit = {"model": model, "scale": None, "a": a, "b": b, "c": c, "cc": 0.99, "rmse": 0.02, "points": 20}
+            tables["loss_rate_fit"].append(label | fit)
+    return {name: checked(pd.DataFrame(rows), name, "made up") for name, rows in tables.items()}
+
+
+FEATURE_TABLES = (
+    "loss_rate_points",
+    "loss_rate_fit",
+    "rate_phi_points",
+    "rate_phi_fit",
+    "importance",
+    "sensitivity_by_size",
+)
+
+
+def make_tables(seed=0):
+    """All tables by schema."""
+    rng = np.random.default_rng(seed)
+    curves, distances = make_curves(rng), make_distances(rng)
+    anchors = {
+        "image_coding": ["x265/sse"],
+        "distillation": ["cheng2020-attn/none"],
+        "feature_coding": ["*/uniform"],
+    }
+    flat = curves.copy()
+    flat.loc[(flat["codec"] == "x264") & (flat["study"] == "image_coding"), "quality"] = 0.3
+    return {
+        "curves": curves,
+        "bd_rate": checked(bd_rate_table(flat, Drawn(flat, rng), anchors), "bd_rate", "made up"),
+        "distances": distances,
+        "idse_correlation": correlation_table(distances, rng, 20),
+    } | make_feature_tables(rng)
+
+
+def make_pictures():
+    """Two pictures (96, 128, 3) uint8 and their importance maps in blocks of 16."""
+    rng = np.random.default_rng(1)
+    rows, columns = np.mgrid[:96, :128]
+    pictures = [np.stack([rows * 2, columns, rows + columns], axis=-1).astype(np.uint8) for _ in range(2)]
+    return pictures, [rng.lognormal(0, 1, (6, 8)) for _ in range(2)]

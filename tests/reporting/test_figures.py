@@ -1,0 +1,97 @@
+"""Figures: what is drawn and written, labels that do not collide, files that depend on the data alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from cfm.reporting.curve_figures import rate_accuracy, size_sensitivity_curves
+from cfm.reporting.drawing import colours_of, save_figure, spread
+from cfm.reporting.fit_figures import allocation_weights, loss_of_fit, loss_rate_fits, rate_of_fit, rate_phi_fits
+from cfm.reporting.sensitivity_figures import idse_scatter, importance_maps
+
+
+def texts(figure):
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def draw_all(tables, made_up):
+    tables = {name: rows[rows["task"] == "detection"] for name, rows in tables.items()}
+    yield rate_accuracy(tables["curves"], "image_coding")
+    yield rate_accuracy(tables["curves"], "feature_coding")
+    yield idse_scatter(tables["distances"], tables["idse_correlation"], "detection")
+    yield importance_maps(*made_up.make_pictures(), 16)
+    yield loss_rate_fits(tables["loss_rate_points"], tables["loss_rate_fit"], tables["importance"])
+    yield rate_phi_fits(tables["rate_phi_points"], tables["rate_phi_fit"])
+    yield size_sensitivity_curves(tables["sensitivity_by_size"], "detection", "elic")
+    yield allocation_weights(tables["importance"])
+
+
+def test_all_figures_are_written_as_svg_and_png(tables, made_up, tmp_path):
+    for n, figure in enumerate(draw_all(tables, made_up)):
+        path = tmp_path / f"{n}.svg"
+        save_figure(figure, path)
+        assert b"<dc:date>" not in path.read_bytes()
+        with Image.open(path.with_suffix(".png")) as picture:
+            assert min(picture.size) > 300
+            assert len(np.unique(np.asarray(picture))) > 20
+        for axes in figure.axes:
+            assert axes.get_ylabel() or axes is not figure.axes[0] or not axes.axison
+    assert len(list(tmp_path.iterdir())) == 2 * (n + 1)
+
+
+def test_the_same_data_give_the_same_bytes(tables, tmp_path):
+    for name in ("a", "b"):
+        save_figure(rate_accuracy(tables["curves"], "distillation"), tmp_path / f"{name}.svg")
+    for suffix in ("svg", "png"):
+        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+
+
+def test_curves_are_named_with_the_uncompressed_line(tables):
+    figure = rate_accuracy(tables["curves"], "image_coding")
+    assert sorted(texts(figure)) == ["cheng2020-attn", "uncompressed", "vvenc", "x264", "x265"]
+    assert figure.axes[0].get_xlabel() == "rate [bit/pixel]"
+    figure = rate_accuracy(tables["curves"], "distillation")
+    assert sorted(texts(figure)) == ["ground truth", "objectness", "uncompressed", "unweighted"]
+    assert len(rate_accuracy(tables["curves"], "feature_coding").axes) == 6
+
+
+def test_several_codecs_with_several_schemes_are_told_apart(tables):
+    coded = tables["curves"].query("study == 'image_coding'")
+    other = coded[coded["codec"] == "x265"].assign(scheme="idse")
+    figure = rate_accuracy(pd.concat([coded, other]), "image_coding")
+    assert {"x265, sse", "x265, idse", "vvenc, sse"} <= set(texts(figure))
+
+
+def test_a_study_without_rows_or_without_accuracy_is_drawn(tables, tmp_path):
+    save_figure(rate_accuracy(tables["curves"][:0], "distillation"), tmp_path / "empty.svg")
+    nothing = tables["curves"].assign(quality=0.0, quality_low=0.0, quality_high=0.0)
+    save_figure(rate_accuracy(nothing, "distillation"), tmp_path / "nothing.svg")
+
+
+def test_fitted_lines_go_through_their_points(tables):
+    fits, points = tables["rate_phi_fit"], tables["rate_phi_points"]
+    fit = fits[(fits["codec"] == "vvenc") & (fits["scale"] == 1)].iloc[0]
+    chosen = points[(points["codec"] == "vvenc") & (points["scale"] == 1) & (points["task"] == fit["task"])]
+    np.testing.assert_allclose(rate_of_fit(fit, chosen["phi"].to_numpy()), chosen["rate"], rtol=1e-6)
+    models = tables["loss_rate_fit"].drop_duplicates("model").set_index("model", drop=False)
+    rate = np.array([0.5, 2.0])
+    np.testing.assert_allclose(loss_of_fit(models.loc["cauchy"], rate), 0.2 * rate**-0.7)
+    np.testing.assert_allclose(loss_of_fit(models.loc["quadratic"], rate), [0.45, 0.0], atol=1e-12)
+    np.testing.assert_allclose(loss_of_fit(models.loc["inverse"], rate), 0.1 / rate + 0.001 / rate**2)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7])
+def test_labels_keep_their_distance_order_and_mean(count):
+    rng = np.random.default_rng(count)
+    wanted = list(rng.uniform(0, 0.2, count))
+    placed = np.array(spread(wanted, 0.1))
+    order = np.argsort(wanted)
+    assert (np.diff(placed[order]) >= 0.1 - 1e-9).all()
+    assert placed.sum() == pytest.approx(sum(wanted))
+    assert spread([0.0, 1.0], 0.1) == [0.0, 1.0]
+
+
+def test_names_keep_their_colours():
+    assert colours_of(["x264", "vvenc"])["vvenc"] == colours_of(["vvenc"])["vvenc"]
+    assert len(set(colours_of(["a", "b"]).values())) == 2
