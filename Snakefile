@@ -11,15 +11,16 @@ from pathlib import Path
 REPOSITORY = Path(workflow.basedir)
 LIBRARY = str(REPOSITORY / "workflow/lib")
 sys.path.insert(0, LIBRARY)
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")]))
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])
+)
 # One thread a job unless the rule asks for more: the jobs are what runs side by side.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
 from cfm.configuration import parse_configuration
 from cfm.errors import one_line_errors
-from cfm.training_plan import TrainingPlan
-
+from cfm.report_plan import ReportPlan
 
 if not workflow.overwrite_configfiles:
 
@@ -27,12 +28,17 @@ if not workflow.overwrite_configfiles:
 
 
 with one_line_errors():
-    CONFIGURATION = parse_configuration(config, ", ".join(map(str, workflow.configfiles)) or "the configuration")
-    PLAN = TrainingPlan(CONFIGURATION, REPOSITORY)
+    CONFIGURATION = parse_configuration(
+        config, ", ".join(map(str, workflow.configfiles)) or "the configuration"
+    )
+    PLAN = ReportPlan(CONFIGURATION, REPOSITORY)
     PLAN.check_files()
 
 R = PLAN.results
 DATA = CONFIGURATION.data
+
+
+report: "workflow/report/workflow.rst"
 
 
 wildcard_constraints:
@@ -68,4 +74,6 @@ onsuccess:
 
 
 onerror:
-    print(f"The run stopped. Lines that begin with 'error:' above, or in {R}/logs, name the cause and the cure.")
+    print(
+        f"The run stopped. Lines that begin with 'error:' above, or in {R}/logs, name the cause and the cure."
+    )

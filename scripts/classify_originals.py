@@ -3,8 +3,9 @@
 import pandas as pd
 
 from cfm.device import resolve_device
+from cfm.evaluation.coding import read_shard
 from cfm.evaluation.detections import classification_from_prediction
-from cfm.evaluation.pictures import predictions, read_shard
+from cfm.evaluation.pictures import predictions
 from cfm.job import job
 from cfm.reporting.tables import read_table, write_table
 from cfm.tasks.loading import load_network

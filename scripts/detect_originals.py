@@ -2,8 +2,9 @@
 
 from cfm.device import resolve_device
 from cfm.evaluation.average_precision import load_annotations
+from cfm.evaluation.coding import read_shard
 from cfm.evaluation.detections import label_categories
-from cfm.evaluation.pictures import detect_originals, read_shard
+from cfm.evaluation.pictures import detect_originals
 from cfm.job import job
 from cfm.reporting.tables import read_table, write_table
 from cfm.tasks.loading import load_network

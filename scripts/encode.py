@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cfm.codecs.registry import make_codec
-from cfm.evaluation.pictures import encode_pictures, read_shard
+from cfm.evaluation.coding import encode_pictures, read_shard
 from cfm.job import job
 from cfm.reporting.tables import read_table, write_table
 

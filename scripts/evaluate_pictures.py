@@ -3,8 +3,9 @@
 from cfm.codecs.registry import make_codec
 from cfm.device import resolve_device
 from cfm.evaluation.average_precision import load_annotations
+from cfm.evaluation.coding import read_shard
 from cfm.evaluation.detections import label_categories
-from cfm.evaluation.pictures import evaluate_pictures, read_shard
+from cfm.evaluation.pictures import evaluate_pictures
 from cfm.job import job
 from cfm.reporting.tables import read_table, write_table
 from cfm.tasks.loading import load_network

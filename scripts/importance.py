@@ -12,18 +12,26 @@ from cfm.features.precoding import PrecodedScales, SourcePicture, source_picture
 from cfm.job import job
 from cfm.progress import Progress
 from cfm.reporting.tables import read_table, write_table
+from cfm.sensitivity.detection_agreement import agreement_losses
 from cfm.sensitivity.mfip import scale_losses
 from cfm.tasks.contract import TaskNetwork
 from cfm.tasks.loading import load_network
 
+MEASURES = {"lossless": scale_losses, "detections": agreement_losses}
 
-def measure(network: TaskNetwork, pictures: list[SourcePicture], precoded: PrecodedScales) -> pd.DataFrame:
-    """Losses of every picture, scale, point and part: schema `losses`."""
+
+def measure(
+    network: TaskNetwork, pictures: list[SourcePicture], precoded: PrecodedScales, reference: str
+) -> pd.DataFrame:
+    """Losses of every picture, scale, point and part: schema `losses`.
+
+    reference: "lossless" (what the heads lose) or "detections" (average precision against the lossless detections).
+    """
     progress = Progress(len(pictures), "pictures", f"importance for {network.task} on {precoded.codec.name}")
     tables = []
     for picture in pictures:
         features, prepared = extract(network, read_rgb(picture.path))
-        tables.append(scale_losses(network, features, prepared, picture.image_id, precoded))
+        tables.append(MEASURES[reference](network, features, prepared, picture.image_id, precoded))
         progress.step()
     return pd.concat(tables, ignore_index=True)
 
@@ -34,7 +42,8 @@ def main() -> None:
         network = load_network(device=str(resolve_device(params.device)), **params.network)
         pictures = source_pictures(read_table(snakemake.input.subset, "subset"), params.shard, Path(params.pictures))
         packs = dict(zip(params.points, snakemake.input.packs, strict=True))
-        losses = measure(network, pictures, PrecodedScales(make_codec(**params.codec), packs))
+        precoded = PrecodedScales(make_codec(**params.codec), packs)
+        losses = measure(network, pictures, precoded, params.get("reference", "lossless"))
         write_table(losses, snakemake.output.losses, "losses")
 
 

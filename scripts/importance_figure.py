@@ -12,10 +12,10 @@ from cfm.sensitivity.sketch_file import load_sketch, sketched_ids
 
 
 def main() -> None:
-    """Write `output.svg` of the first `params.count` pictures of the sketch file `input.sketches`."""
+    """Write `output.svg` of the first `params.picture_count` pictures of the sketch file `input.sketches`."""
     params = snakemake.params
     names = read_table(snakemake.input.subset, "subset").set_index("image_id")["file_name"]
-    chosen = sketched_ids(Path(snakemake.input.sketches))[: params.count]
+    chosen = sketched_ids(Path(snakemake.input.sketches))[: params.picture_count]
     sketches = [load_sketch(Path(snakemake.input.sketches), image_id) for image_id in chosen]
     pictures = [read_rgb(Path(params.pictures) / names[image_id]) for image_id in chosen]
     maps = [importance_map(sketch, params.block) for sketch in sketches]

@@ -10,7 +10,7 @@ def main() -> None:
     """Hand over what the rule gives."""
     params = snakemake.params
     with job(snakemake.log[0], snakemake.threads):
-        write_objects(Path(params.root), params.split, params.count, params.seed, params.size)
+        write_objects(Path(params.root), params.split, params.picture_count, params.seed, params.size)
 
 
 if __name__ == "__main__":

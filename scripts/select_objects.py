@@ -12,7 +12,9 @@ def main() -> None:
     """Hand over what the rule gives."""
     params = snakemake.params
     with job(snakemake.log[0], snakemake.threads):
-        chosen = select_classification(params.root, params.split, params.picture_count, params.seed, "random", params.picture_count)
+        chosen = select_classification(
+            params.root, params.split, params.picture_count, params.seed, "random", params.picture_count
+        )
         folder = Path(params.root) / params.split
         check_files([folder / name for name in chosen["file_name"]], params.minimum_side)
         columns = ["image_id", "file_name", "width", "height", "shard", "label"]

@@ -27,7 +27,7 @@ def main() -> None:
     with job(snakemake.log[0], snakemake.threads):
         folders = annotation_folders(params.root, params.split, params.tasks)
         base = chosen_from(folders, params.selection)
-        subset = select_subset(base, params.count, params.seed, params.selection, params.shard_size)
+        subset = select_subset(base, params.picture_count, params.seed, params.selection, params.shard_size)
         check_pictures(base, subset["image_id"], params.minimum_side)
         for folder in folders.values():
             check_boxes(folder, [image_id for image_id in subset["image_id"] if image_id in folder.pictures])

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from cfm.codecs.picture import Picture
-from cfm.data.colour import planes_to_rgb, rgb_to_yuv420, yuv420_to_rgb
+from cfm.data.colour import rgb_to_yuv420, yuv420_to_rgb
+from cfm.data.differentiable_colour import planes_to_rgb
 
 SIZES = [(1, 1), (1, 2), (2, 1), (3, 5), (16, 16), (17, 30), (30, 17)]
 

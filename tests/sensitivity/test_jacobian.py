@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from cfm.codecs.picture import Picture
-from cfm.data.colour import planes_to_rgb, rgb_to_yuv420
+from cfm.data.colour import rgb_to_yuv420
+from cfm.data.differentiable_colour import planes_to_rgb
 from cfm.errors import InputError
 from cfm.sensitivity.jacobian import (
     Sketch,

@@ -7,22 +7,25 @@ Makes: feature_coding/models/<task>/<codec>/{loss_rate,rate_phi}.parquet, alloca
 
 rule fit_loss_rate:
     input:
-        losses=expand(R + "/feature_coding/importance/{{task}}/{{codec}}/{shard}.parquet", shard=PLAN.shards),
+        losses=expand(
+            R + "/feature_coding/importance/{{task}}/{{codec}}/{shard}.parquet",
+            shard=PLAN.shards,
+        ),
         streams=lambda wildcards: PLAN.precoded_streams(wildcards.task, wildcards.codec),
     output:
         fits=R + "/feature_coding/models/{task}/{codec}/loss_rate.parquet",
         points=R + "/feature_coding/models/{task}/{codec}/loss_rate_points.parquet",
         importance=R + "/feature_coding/models/{task}/{codec}/importance.parquet",
-    params:
-        code=PLAN.code("fit_loss_rate"),
-        task="{task}",
-        codec="{codec}",
     log:
         R + "/logs/fit_loss_rate/{task}/{codec}.log",
     benchmark:
         R + "/benchmarks/fit_loss_rate/{task}/{codec}.tsv"
     conda:
         "../../envs/cfm.yaml"
+    params:
+        code=PLAN.code("fit_loss_rate"),
+        task="{task}",
+        codec="{codec}",
     script:
         "../../scripts/fit_loss_rate.py"
 
@@ -33,29 +36,38 @@ rule fit_rate_phi:
     output:
         fits=R + "/feature_coding/models/{task}/{codec}/rate_phi.parquet",
         points=R + "/feature_coding/models/{task}/{codec}/rate_phi_points.parquet",
-    params:
-        code=PLAN.code("fit_rate_phi"),
-        task="{task}",
-        codec="{codec}",
-        phi=lambda wildcards: PLAN.phi(wildcards.codec),
     log:
         R + "/logs/fit_rate_phi/{task}/{codec}.log",
     benchmark:
         R + "/benchmarks/fit_rate_phi/{task}/{codec}.tsv"
     conda:
         "../../envs/cfm.yaml"
+    params:
+        code=PLAN.code("fit_rate_phi"),
+        task="{task}",
+        codec="{codec}",
+        phi=lambda wildcards: PLAN.phi(wildcards.codec),
     script:
         "../../scripts/fit_rate_phi.py"
 
 
 rule allocate:
     input:
-        losses=expand(R + "/feature_coding/importance/{{task}}/{{codec}}/{shard}.parquet", shard=PLAN.shards),
+        losses=expand(
+            R + "/feature_coding/importance/{{task}}/{{codec}}/{shard}.parquet",
+            shard=PLAN.shards,
+        ),
         streams=lambda wildcards: PLAN.precoded_streams(wildcards.task, wildcards.codec),
         loss_rate=R + "/feature_coding/models/{task}/{codec}/loss_rate.parquet",
         rate_phi=R + "/feature_coding/models/{task}/{codec}/rate_phi.parquet",
     output:
         allocation=R + "/feature_coding/allocation/{task}/{codec}/{scheme}.parquet",
+    log:
+        R + "/logs/allocate/{task}/{codec}/{scheme}.log",
+    benchmark:
+        R + "/benchmarks/allocate/{task}/{codec}/{scheme}.tsv"
+    conda:
+        "../../envs/cfm.yaml"
     params:
         code=PLAN.code("allocate"),
         task="{task}",
@@ -63,11 +75,5 @@ rule allocate:
         scheme="{scheme}",
         phi=lambda wildcards: PLAN.phi(wildcards.codec),
         allocation=lambda wildcards: PLAN.allocation(wildcards.scheme),
-    log:
-        R + "/logs/allocate/{task}/{codec}/{scheme}.log",
-    benchmark:
-        R + "/benchmarks/allocate/{task}/{codec}/{scheme}.tsv"
-    conda:
-        "../../envs/cfm.yaml"
     script:
         "../../scripts/allocate.py"

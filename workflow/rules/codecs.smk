@@ -8,27 +8,31 @@ Makes: models/codecs/<codec>/<point>.safetensors, models/distillation/<weighting
 rule train_codec:
     input:
         lambda wildcards: PLAN.codec_training_data(wildcards.codec),
-        initial=lambda wildcards: PLAN.codec_initial(wildcards.codec, int(wildcards.point)),
+        initial=lambda wildcards: PLAN.codec_initial(
+            wildcards.codec, int(wildcards.point)
+        ),
     output:
         weights=R + "/models/codecs/{codec}/{point}.safetensors",
         training_log=R + "/models/codecs/{codec}/{point}.csv",
-    params:
-        code=lambda wildcards: PLAN.code("train_codec"),
-        training=lambda wildcards: PLAN.codec_training(wildcards.codec, int(wildcards.point)),
-        pictures=f"{PLAN.data_root}/{DATA.train_split}",
-        checkpoint=R + "/checkpoints/codecs/{codec}/{point}.pt",
-        seed=CONFIGURATION.seed,
-        device=CONFIGURATION.device,
     log:
         R + "/logs/train_codec/{codec}/{point}.log",
     benchmark:
         R + "/benchmarks/train_codec/{codec}/{point}.tsv"
+    conda:
+        "../../envs/cfm.yaml"
     resources:
         gpu=PLAN.gpus,
         mem_mb=8000,
         runtime=2880,
-    conda:
-        "../../envs/cfm.yaml"
+    params:
+        code=lambda wildcards: PLAN.code("train_codec"),
+        training=lambda wildcards: PLAN.codec_training(
+            wildcards.codec, int(wildcards.point)
+        ),
+        pictures=f"{PLAN.data_root}/{DATA.train_split}",
+        checkpoint=R + "/checkpoints/codecs/{codec}/{point}.pt",
+        seed=CONFIGURATION.seed,
+        device=CONFIGURATION.device,
     script:
         "../../scripts/train_codec.py"
 
@@ -37,10 +41,22 @@ rule distill:
     input:
         lambda wildcards: PLAN.training_data("detection"),
         network=lambda wildcards: PLAN.network_files(CONFIGURATION.distillation.task),
-        initial=lambda wildcards: PLAN.codec_weights("image_coding", PLAN.base_name, "", int(wildcards.point)),
+        initial=lambda wildcards: PLAN.codec_weights(
+            "image_coding", PLAN.base_name, "", int(wildcards.point)
+        ),
     output:
         weights=R + "/models/distillation/{scheme}/{point}.safetensors",
         training_log=R + "/models/distillation/{scheme}/{point}.csv",
+    log:
+        R + "/logs/distill/{scheme}/{point}.log",
+    benchmark:
+        R + "/benchmarks/distill/{scheme}/{point}.tsv"
+    conda:
+        "../../envs/cfm.yaml"
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=8000,
+        runtime=2880,
     params:
         code=lambda wildcards: PLAN.code("distill", *PLAN.specs),
         network=lambda wildcards: PLAN.network(CONFIGURATION.distillation.task),
@@ -51,15 +67,5 @@ rule distill:
         checkpoint=R + "/checkpoints/distillation/{scheme}/{point}.pt",
         seed=CONFIGURATION.seed,
         device=CONFIGURATION.device,
-    log:
-        R + "/logs/distill/{scheme}/{point}.log",
-    benchmark:
-        R + "/benchmarks/distill/{scheme}/{point}.tsv"
-    resources:
-        gpu=PLAN.gpus,
-        mem_mb=8000,
-        runtime=2880,
-    conda:
-        "../../envs/cfm.yaml"
     script:
         "../../scripts/distill.py"

@@ -10,23 +10,26 @@ if PLAN.writes_scenes:
     rule make_scenes:
         output:
             annotations=expand(
-                R + "/data/scenes/annotations/{kind}_{{split}}.json", kind=["instances", "person_keypoints"]
+                R + "/data/scenes/annotations/{kind}_{{split}}.json",
+                kind=["instances", "person_keypoints"],
             ),
             pictures=directory(R + "/data/scenes/{split}"),
-        params:
-            code=PLAN.code("make_scenes"),
-            root=f"{R}/data/scenes",
-            split=lambda wildcards: wildcards.split,
-            picture_count=lambda wildcards: DATA.scenes.val if wildcards.split == DATA.split else DATA.scenes.train,
-            seed=CONFIGURATION.seed,
-            width=DATA.scenes.width,
-            height=DATA.scenes.height,
         log:
             R + "/logs/make_scenes/{split}.log",
         benchmark:
             R + "/benchmarks/make_scenes/{split}.tsv"
         conda:
             "../../envs/cfm.yaml"
+        params:
+            code=PLAN.code("make_scenes"),
+            root=f"{R}/data/scenes",
+            split=lambda wildcards: wildcards.split,
+            picture_count=lambda wildcards: (
+                DATA.scenes.val if wildcards.split == DATA.split else DATA.scenes.train
+            ),
+            seed=CONFIGURATION.seed,
+            width=DATA.scenes.width,
+            height=DATA.scenes.height,
         script:
             "../../scripts/make_scenes.py"
 
@@ -34,21 +37,23 @@ if PLAN.writes_scenes:
 rule make_objects:
     output:
         pictures=directory(R + "/data/objects/{split}"),
-    params:
-        code=PLAN.code("make_objects"),
-        root=f"{R}/data/objects",
-        split=lambda wildcards: wildcards.split,
-        picture_count=lambda wildcards: DATA.scenes.objects_val
-        if wildcards.split == DATA.split
-        else DATA.scenes.objects_train,
-        seed=CONFIGURATION.seed,
-        size=DATA.scenes.object_size,
     log:
         R + "/logs/make_objects/{split}.log",
     benchmark:
         R + "/benchmarks/make_objects/{split}.tsv"
     conda:
         "../../envs/cfm.yaml"
+    params:
+        code=PLAN.code("make_objects"),
+        root=f"{R}/data/objects",
+        split=lambda wildcards: wildcards.split,
+        picture_count=lambda wildcards: (
+            DATA.scenes.objects_val
+            if wildcards.split == DATA.split
+            else DATA.scenes.objects_train
+        ),
+        seed=CONFIGURATION.seed,
+        size=DATA.scenes.object_size,
     script:
         "../../scripts/make_objects.py"
 
@@ -59,16 +64,16 @@ if DATA.download:
         output:
             touch(f"{R}/data/downloaded"),
             annotations=PLAN.annotations(DATA.split),
-        params:
-            code=PLAN.code("download_coco"),
-            files={name: file.model_dump() for name, file in DATA.download.items()},
-            root=DATA.root,
         log:
             f"{R}/logs/download_coco.log",
         benchmark:
             f"{R}/benchmarks/download_coco.tsv"
         conda:
             "../../envs/cfm.yaml"
+        params:
+            code=PLAN.code("download_coco"),
+            files={name: file.model_dump() for name, file in DATA.download.items()},
+            root=DATA.root,
         script:
             "../../scripts/download_coco.py"
 
@@ -79,6 +84,12 @@ rule select_subset:
     output:
         subset=f"{R}/data/subset.parquet",
         annotations=PLAN.all_subset_annotations,
+    log:
+        f"{R}/logs/select_subset.log",
+    benchmark:
+        f"{R}/benchmarks/select_subset.tsv"
+    conda:
+        "../../envs/cfm.yaml"
     params:
         code=PLAN.code("select_subset"),
         root=PLAN.data_root,
@@ -89,12 +100,6 @@ rule select_subset:
         shard_size=DATA.shard_size,
         minimum_side=DATA.minimum_side,
         seed=CONFIGURATION.seed,
-    log:
-        f"{R}/logs/select_subset.log",
-    benchmark:
-        f"{R}/benchmarks/select_subset.tsv"
-    conda:
-        "../../envs/cfm.yaml"
     script:
         "../../scripts/select_subset.py"
 
@@ -106,6 +111,12 @@ if PLAN.classifies:
             f"{PLAN.objects_root}/{DATA.split}",
         output:
             subset=f"{R}/data/objects.parquet",
+        log:
+            f"{R}/logs/select_objects.log",
+        benchmark:
+            f"{R}/benchmarks/select_objects.tsv"
+        conda:
+            "../../envs/cfm.yaml"
         params:
             code=PLAN.code("select_objects"),
             root=PLAN.objects_root,
@@ -113,12 +124,6 @@ if PLAN.classifies:
             picture_count=DATA.classification_pictures,
             minimum_side=DATA.minimum_side,
             seed=CONFIGURATION.seed,
-        log:
-            f"{R}/logs/select_objects.log",
-        benchmark:
-            f"{R}/benchmarks/select_objects.tsv"
-        conda:
-            "../../envs/cfm.yaml"
         script:
             "../../scripts/select_objects.py"
 
@@ -129,15 +134,15 @@ rule preflight:
         weights=PLAN.ready_files,
     output:
         report=f"{R}/preflight.json",
-    params:
-        code=PLAN.code("preflight", *PLAN.specs),
-        networks={task: PLAN.network(task) for task in PLAN.ready_networks},
-        codecs=PLAN.ready_codecs,
     log:
         f"{R}/logs/preflight.log",
     benchmark:
         f"{R}/benchmarks/preflight.tsv"
     conda:
         "../../envs/cfm.yaml"
+    params:
+        code=PLAN.code("preflight", *PLAN.specs),
+        networks={task: PLAN.network(task) for task in PLAN.ready_networks},
+        codecs=PLAN.ready_codecs,
     script:
         "../../scripts/preflight.py"

@@ -9,25 +9,31 @@ rule encode:
     input:
         ancient(f"{R}/preflight.json"),
         subset=f"{R}/data/subset.parquet",
-        weights=lambda wildcards: PLAN.codec_weights(wildcards.study, wildcards.codec, wildcards.scheme, int(wildcards.point)),
+        weights=lambda wildcards: PLAN.codec_weights(
+            wildcards.study, wildcards.codec, wildcards.scheme, int(wildcards.point)
+        ),
     output:
         pack=R + "/{study}/streams/{codec}/{scheme}/{point}/{shard}.zip",
         streams=R + "/{study}/streams/{codec}/{scheme}/{point}/{shard}.parquet",
-    params:
-        code=lambda wildcards: PLAN.codec_code("encode", wildcards.study, wildcards.codec),
-        pictures=PLAN.pictures_folder,
-        shard=lambda wildcards: int(wildcards.shard),
-        codec=lambda wildcards: PLAN.codec(wildcards.study, wildcards.codec, wildcards.scheme, [int(wildcards.point)]),
-        point=lambda wildcards: int(wildcards.point),
-        device=CONFIGURATION.device,
     log:
         R + "/logs/encode/{study}/{codec}/{scheme}/{point}/{shard}.log",
     benchmark:
         R + "/benchmarks/encode/{study}/{codec}/{scheme}/{point}/{shard}.tsv"
+    conda:
+        "../../envs/cfm.yaml"
     resources:
         gpu=lambda wildcards: PLAN.codec_gpus(wildcards.study, wildcards.codec),
         mem_mb=4000,
-    conda:
-        "../../envs/cfm.yaml"
+    params:
+        code=lambda wildcards: PLAN.codec_code(
+            "encode", wildcards.study, wildcards.codec
+        ),
+        pictures=PLAN.pictures_folder,
+        shard=lambda wildcards: int(wildcards.shard),
+        codec=lambda wildcards: PLAN.codec(
+            wildcards.study, wildcards.codec, wildcards.scheme, [int(wildcards.point)]
+        ),
+        point=lambda wildcards: int(wildcards.point),
+        device=CONFIGURATION.device,
     script:
         "../../scripts/encode.py"

@@ -13,28 +13,41 @@ rule evaluate_pictures:
         pack=R + "/{study}/streams/{codec}/{scheme}/{point}/{shard}.zip",
         sketches=R + "/image_coding/sketch/{task}/{shard}.npz",
     output:
-        detections=R + "/{study}/results/{task}/{codec}/{scheme}/{point}/{shard}.detections.parquet",
-        distances=R + "/{study}/results/{task}/{codec}/{scheme}/{point}/{shard}.distances.parquet",
+        detections=R
+        + "/{study}/results/{task}/{codec}/{scheme}/{point}/{shard}.detections.parquet",
+        distances=R
+        + "/{study}/results/{task}/{codec}/{scheme}/{point}/{shard}.distances.parquet",
+    log:
+        R
+        + "/logs/evaluate_pictures/{study}/{task}/{codec}/{scheme}/{point}/{shard}.log",
+    benchmark:
+        R
+        + "/benchmarks/evaluate_pictures/{study}/{task}/{codec}/{scheme}/{point}/{shard}.tsv"
+    conda:
+        "../../envs/cfm.yaml"
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=4000,
     params:
         code=lambda wildcards: PLAN.codec_code(
-            "evaluate_pictures", wildcards.study, wildcards.codec, PLAN.spec(wildcards.task)
+            "evaluate_pictures",
+            wildcards.study,
+            wildcards.codec,
+            PLAN.spec(wildcards.task),
         ),
         setting=lambda wildcards: PLAN.labels(wildcards),
         pictures=PLAN.pictures_folder,
         shard=lambda wildcards: int(wildcards.shard),
         network=lambda wildcards: PLAN.network(wildcards.task),
-        codec=lambda wildcards: PLAN.codec(wildcards.study, wildcards.codec, wildcards.scheme, [int(wildcards.point)]),
-        block=CONFIGURATION.image_coding.sketch.block if CONFIGURATION.image_coding else 0,
+        codec=lambda wildcards: PLAN.codec(
+            wildcards.study, wildcards.codec, wildcards.scheme, [int(wildcards.point)]
+        ),
+        block=(
+            CONFIGURATION.image_coding.sketch.block
+            if CONFIGURATION.image_coding
+            else 0
+        ),
         device=CONFIGURATION.device,
-    log:
-        R + "/logs/evaluate_pictures/{study}/{task}/{codec}/{scheme}/{point}/{shard}.log",
-    benchmark:
-        R + "/benchmarks/evaluate_pictures/{study}/{task}/{codec}/{scheme}/{point}/{shard}.tsv"
-    resources:
-        gpu=PLAN.gpus,
-        mem_mb=4000,
-    conda:
-        "../../envs/cfm.yaml"
     script:
         "../../scripts/evaluate_pictures.py"
 
@@ -48,11 +61,25 @@ rule evaluate_features:
         packs=lambda wildcards: precoded(wildcards, "zip"),
         streams=lambda wildcards: precoded(wildcards, "parquet"),
     output:
-        detections=R + "/feature_coding/results/{task}/{codec}/{scheme}/{shard}.detections.parquet",
-        streams=R + "/feature_coding/results/{task}/{codec}/{scheme}/{shard}.streams.parquet",
+        detections=R
+        + "/feature_coding/results/{task}/{codec}/{scheme}/{shard}.detections.parquet",
+        streams=R
+        + "/feature_coding/results/{task}/{codec}/{scheme}/{shard}.streams.parquet",
+    log:
+        R + "/logs/evaluate_features/{task}/{codec}/{scheme}/{shard}.log",
+    benchmark:
+        R + "/benchmarks/evaluate_features/{task}/{codec}/{scheme}/{shard}.tsv"
+    conda:
+        "../../envs/cfm.yaml"
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=8000,
     params:
         code=lambda wildcards: PLAN.codec_code(
-            "evaluate_features", "feature_coding", wildcards.codec, PLAN.spec(wildcards.task)
+            "evaluate_features",
+            "feature_coding",
+            wildcards.codec,
+            PLAN.spec(wildcards.task),
         ),
         pictures=PLAN.pictures_folder,
         shard=lambda wildcards: int(wildcards.shard),
@@ -60,15 +87,6 @@ rule evaluate_features:
         codec=lambda wildcards: PLAN.codec("feature_coding", wildcards.codec),
         points=lambda wildcards: PLAN.section("feature_coding", wildcards.codec).points,
         device=CONFIGURATION.device,
-    log:
-        R + "/logs/evaluate_features/{task}/{codec}/{scheme}/{shard}.log",
-    benchmark:
-        R + "/benchmarks/evaluate_features/{task}/{codec}/{scheme}/{shard}.tsv"
-    resources:
-        gpu=PLAN.gpus,
-        mem_mb=8000,
-    conda:
-        "../../envs/cfm.yaml"
     script:
         "../../scripts/evaluate_features.py"
 
@@ -82,13 +100,24 @@ rule score:
     input:
         lambda wildcards: PLAN.score_tables(*curve(wildcards)),
         unpack(
-            lambda wildcards: {"subset": f"{R}/data/objects.parquet"}
-            if wildcards.task == "classification"
-            else {"subset": f"{R}/data/subset.parquet", "annotations": PLAN.subset_annotations(wildcards.task)}
+            lambda wildcards: (
+                {"subset": f"{R}/data/objects.parquet"}
+                if wildcards.task == "classification"
+                else {
+                    "subset": f"{R}/data/subset.parquet",
+                    "annotations": PLAN.subset_annotations(wildcards.task),
+                }
+            )
         ),
     output:
         scores=R + "/{any_study}/scores/{task}/{codec}/{scheme}.parquet",
         draws=R + "/{any_study}/scores/{task}/{codec}/{scheme}.npz",
+    log:
+        R + "/logs/score/{any_study}/{task}/{codec}/{scheme}.log",
+    benchmark:
+        R + "/benchmarks/score/{any_study}/{task}/{codec}/{scheme}.tsv"
+    conda:
+        "../../envs/cfm.yaml"
     params:
         code=PLAN.code("score"),
         study="{any_study}",
@@ -96,12 +125,6 @@ rule score:
         settings=lambda wildcards: PLAN.score_files(*curve(wildcards)),
         seed=CONFIGURATION.seed,
         repeats=CONFIGURATION.evaluation.bootstrap,
-    log:
-        R + "/logs/score/{any_study}/{task}/{codec}/{scheme}.log",
-    benchmark:
-        R + "/benchmarks/score/{any_study}/{task}/{codec}/{scheme}.tsv"
-    conda:
-        "../../envs/cfm.yaml"
     script:
         "../../scripts/score.py"
 
@@ -110,61 +133,74 @@ rule score_sensitivity:
     input:
         subset=f"{R}/data/subset.parquet",
         annotations=lambda wildcards: PLAN.subset_annotations(wildcards.task),
-        coded=expand(R + "/feature_coding/sensitivity/{{task}}/{{codec}}/{shard}.parquet", shard=PLAN.shards),
+        coded=expand(
+            R + "/feature_coding/sensitivity/{{task}}/{{codec}}/{shard}.parquet",
+            shard=PLAN.shards,
+        ),
         uncoded=expand(R + "/original/{{task}}/{shard}.parquet", shard=PLAN.shards),
         streams=lambda wildcards: PLAN.precoded_streams(wildcards.task, wildcards.codec),
     output:
         sensitivity=R + "/feature_coding/sensitivity/{task}/{codec}.parquet",
-    params:
-        code=PLAN.code("score_sensitivity"),
-        task="{task}",
-        codec="{codec}",
     log:
         R + "/logs/score_sensitivity/{task}/{codec}.log",
     benchmark:
         R + "/benchmarks/score_sensitivity/{task}/{codec}.tsv"
     conda:
         "../../envs/cfm.yaml"
+    params:
+        code=PLAN.code("score_sensitivity"),
+        task="{task}",
+        codec="{codec}",
     script:
         "../../scripts/score_sensitivity.py"
 
 
 rule correlation:
     input:
-        distances=PLAN.distances("image_coding") if "image_coding" in PLAN.studies else [],
+        distances=(
+            PLAN.distances("image_coding") if "image_coding" in PLAN.studies else []
+        ),
     output:
         correlation=f"{R}/tables/idse_correlation.parquet",
-    params:
-        code=PLAN.code("correlation"),
-        seed=CONFIGURATION.seed,
-        repeats=CONFIGURATION.evaluation.bootstrap,
     log:
         f"{R}/logs/correlation.log",
     benchmark:
         f"{R}/benchmarks/correlation.tsv"
     conda:
         "../../envs/cfm.yaml"
+    params:
+        code=PLAN.code("correlation"),
+        seed=CONFIGURATION.seed,
+        repeats=CONFIGURATION.evaluation.bootstrap,
     script:
         "../../scripts/correlation.py"
 
 
 rule bd_rate:
     input:
-        scores=[f"{R}/{study}/scores/{task}/{codec}/{scheme}.parquet" for study, task, codec, scheme in PLAN.curves()],
-        draws=[f"{R}/{study}/scores/{task}/{codec}/{scheme}.npz" for study, task, codec, scheme in PLAN.curves()],
-        distances=[file for study in PLAN.picture_studies for file in PLAN.distances(study)],
+        scores=[
+            f"{R}/{study}/scores/{task}/{codec}/{scheme}.parquet"
+            for study, task, codec, scheme in PLAN.curves()
+        ],
+        draws=[
+            f"{R}/{study}/scores/{task}/{codec}/{scheme}.npz"
+            for study, task, codec, scheme in PLAN.curves()
+        ],
+        distances=[
+            file for study in PLAN.picture_studies for file in PLAN.distances(study)
+        ],
     output:
         curves=f"{R}/tables/curves.parquet",
         bd_rate=f"{R}/tables/bd_rate.parquet",
-    params:
-        code=PLAN.code("bd_rate"),
-        anchors=PLAN.anchors,
-        minimum_overlap=CONFIGURATION.evaluation.minimum_overlap,
     log:
         f"{R}/logs/bd_rate.log",
     benchmark:
         f"{R}/benchmarks/bd_rate.tsv"
     conda:
         "../../envs/cfm.yaml"
+    params:
+        code=PLAN.code("bd_rate"),
+        anchors=PLAN.anchors,
+        minimum_overlap=CONFIGURATION.evaluation.minimum_overlap,
     script:
         "../../scripts/bd_rate.py"

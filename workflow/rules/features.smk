@@ -9,9 +9,21 @@ rule feature_dataset:
     input:
         ancient(f"{R}/preflight.json"),
         lambda wildcards: PLAN.training_data("detection"),
-        networks=lambda wildcards: [file for task in PLAN.dataset_tasks for file in PLAN.network_files(task)],
+        networks=lambda wildcards: [
+            file for task in PLAN.dataset_tasks for file in PLAN.network_files(task)
+        ],
     output:
         manifest=f"{R}/features/dataset/dataset.json",
+    log:
+        f"{R}/logs/feature_dataset.log",
+    benchmark:
+        f"{R}/benchmarks/feature_dataset.tsv"
+    conda:
+        "../../envs/cfm.yaml"
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=8000,
+        runtime=1440,
     params:
         code=PLAN.code("feature_dataset", *PLAN.specs),
         root=PLAN.data_root,
@@ -20,15 +32,5 @@ rule feature_dataset:
         dataset=PLAN.dataset,
         seed=CONFIGURATION.seed,
         device=CONFIGURATION.device,
-    log:
-        f"{R}/logs/feature_dataset.log",
-    benchmark:
-        f"{R}/benchmarks/feature_dataset.tsv"
-    resources:
-        gpu=PLAN.gpus,
-        mem_mb=8000,
-        runtime=1440,
-    conda:
-        "../../envs/cfm.yaml"
     script:
         "../../scripts/feature_dataset.py"

@@ -13,22 +13,26 @@ rule sketch:
     output:
         sketches=R + "/image_coding/sketch/{task}/{shard}.npz",
         summary=R + "/image_coding/sketch/{task}/{shard}.parquet",
+    log:
+        R + "/logs/sketch/{task}/{shard}.log",
+    benchmark:
+        R + "/benchmarks/sketch/{task}/{shard}.tsv"
+    conda:
+        "../../envs/cfm.yaml"
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=4000,
     params:
         code=lambda wildcards: PLAN.code("sketch", PLAN.spec(wildcards.task)),
         pictures=PLAN.pictures_folder,
         shard=lambda wildcards: int(wildcards.shard),
         network=lambda wildcards: PLAN.network(wildcards.task),
-        sketch=CONFIGURATION.image_coding.sketch.model_dump() if CONFIGURATION.image_coding else {},
+        sketch=(
+            CONFIGURATION.image_coding.sketch.model_dump()
+            if CONFIGURATION.image_coding
+            else {}
+        ),
         seed=CONFIGURATION.seed,
         device=CONFIGURATION.device,
-    log:
-        R + "/logs/sketch/{task}/{shard}.log",
-    benchmark:
-        R + "/benchmarks/sketch/{task}/{shard}.tsv"
-    resources:
-        gpu=PLAN.gpus,
-        mem_mb=4000,
-    conda:
-        "../../envs/cfm.yaml"
     script:
         "../../scripts/sketch.py"

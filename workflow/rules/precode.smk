@@ -23,27 +23,33 @@ rule precode:
         ancient(f"{R}/preflight.json"),
         subset=f"{R}/data/subset.parquet",
         network=lambda wildcards: PLAN.network_files(wildcards.task),
-        weights=lambda wildcards: PLAN.codec_weights("feature_coding", wildcards.codec, "", int(wildcards.point)),
+        weights=lambda wildcards: PLAN.codec_weights(
+            "feature_coding", wildcards.codec, "", int(wildcards.point)
+        ),
     output:
         pack=R + "/feature_coding/precode/{task}/{codec}/{point}/{shard}.zip",
         streams=R + "/feature_coding/precode/{task}/{codec}/{point}/{shard}.parquet",
-    params:
-        code=lambda wildcards: PLAN.codec_code("precode", "feature_coding", wildcards.codec, PLAN.spec(wildcards.task)),
-        pictures=PLAN.pictures_folder,
-        shard=lambda wildcards: int(wildcards.shard),
-        network=lambda wildcards: PLAN.network(wildcards.task),
-        codec=lambda wildcards: PLAN.codec("feature_coding", wildcards.codec, "", [int(wildcards.point)]),
-        point=lambda wildcards: int(wildcards.point),
-        device=CONFIGURATION.device,
     log:
         R + "/logs/precode/{task}/{codec}/{point}/{shard}.log",
     benchmark:
         R + "/benchmarks/precode/{task}/{codec}/{point}/{shard}.tsv"
+    conda:
+        "../../envs/cfm.yaml"
     resources:
         gpu=PLAN.gpus,
         mem_mb=16000,
-    conda:
-        "../../envs/cfm.yaml"
+    params:
+        code=lambda wildcards: PLAN.codec_code(
+            "precode", "feature_coding", wildcards.codec, PLAN.spec(wildcards.task)
+        ),
+        pictures=PLAN.pictures_folder,
+        shard=lambda wildcards: int(wildcards.shard),
+        network=lambda wildcards: PLAN.network(wildcards.task),
+        codec=lambda wildcards: PLAN.codec(
+            "feature_coding", wildcards.codec, "", [int(wildcards.point)]
+        ),
+        point=lambda wildcards: int(wildcards.point),
+        device=CONFIGURATION.device,
     script:
         "../../scripts/precode.py"
 
@@ -55,23 +61,25 @@ rule importance:
         packs=lambda wildcards: precoded(wildcards, "zip"),
     output:
         losses=R + "/feature_coding/importance/{task}/{codec}/{shard}.parquet",
+    log:
+        R + "/logs/importance/{task}/{codec}/{shard}.log",
+    benchmark:
+        R + "/benchmarks/importance/{task}/{codec}/{shard}.tsv"
+    conda:
+        "../../envs/cfm.yaml"
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=8000,
     params:
-        code=lambda wildcards: PLAN.codec_code("importance", "feature_coding", wildcards.codec, PLAN.spec(wildcards.task)),
+        code=lambda wildcards: PLAN.codec_code(
+            "importance", "feature_coding", wildcards.codec, PLAN.spec(wildcards.task)
+        ),
         pictures=PLAN.pictures_folder,
         shard=lambda wildcards: int(wildcards.shard),
         network=lambda wildcards: PLAN.network(wildcards.task),
         codec=lambda wildcards: PLAN.codec("feature_coding", wildcards.codec),
         points=lambda wildcards: PLAN.section("feature_coding", wildcards.codec).points,
         device=CONFIGURATION.device,
-    log:
-        R + "/logs/importance/{task}/{codec}/{shard}.log",
-    benchmark:
-        R + "/benchmarks/importance/{task}/{codec}/{shard}.tsv"
-    resources:
-        gpu=PLAN.gpus,
-        mem_mb=8000,
-    conda:
-        "../../envs/cfm.yaml"
     script:
         "../../scripts/importance.py"
 
@@ -84,9 +92,21 @@ rule sensitivity_by_size:
         packs=lambda wildcards: precoded(wildcards, "zip"),
     output:
         detections=R + "/feature_coding/sensitivity/{task}/{codec}/{shard}.parquet",
+    log:
+        R + "/logs/sensitivity_by_size/{task}/{codec}/{shard}.log",
+    benchmark:
+        R + "/benchmarks/sensitivity_by_size/{task}/{codec}/{shard}.tsv"
+    conda:
+        "../../envs/cfm.yaml"
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=8000,
     params:
         code=lambda wildcards: PLAN.codec_code(
-            "sensitivity_by_size", "feature_coding", wildcards.codec, PLAN.spec(wildcards.task)
+            "sensitivity_by_size",
+            "feature_coding",
+            wildcards.codec,
+            PLAN.spec(wildcards.task),
         ),
         pictures=PLAN.pictures_folder,
         shard=lambda wildcards: int(wildcards.shard),
@@ -94,14 +114,5 @@ rule sensitivity_by_size:
         codec=lambda wildcards: PLAN.codec("feature_coding", wildcards.codec),
         points=lambda wildcards: PLAN.section("feature_coding", wildcards.codec).points,
         device=CONFIGURATION.device,
-    log:
-        R + "/logs/sensitivity_by_size/{task}/{codec}/{shard}.log",
-    benchmark:
-        R + "/benchmarks/sensitivity_by_size/{task}/{codec}/{shard}.tsv"
-    resources:
-        gpu=PLAN.gpus,
-        mem_mb=8000,
-    conda:
-        "../../envs/cfm.yaml"
     script:
         "../../scripts/sensitivity_by_size.py"

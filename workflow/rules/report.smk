@@ -1,1 +1,99 @@
-"""Figures and the page."""
+"""Figures and the page.
+
+Needs: tables of curves, BD-rates, fits and distances.
+Makes: figures/<kind>/<name>.svg and .png, report/index.html (self-contained).
+"""
+
+for kind in PLAN.figure_kinds:
+
+    rule:
+        name:
+            f"draw_{kind}"
+        input:
+            unpack(
+                lambda wildcards, kind=kind: PLAN.figure_tables(kind, wildcards.name)
+            ),
+        output:
+            svg=report(
+                f"{R}/figures/{kind}/{{name}}.svg",
+                caption=f"../report/{kind}.rst",
+                category="Figures",
+                labels={"figure": kind, "of": "{name}"},
+            ),
+        log:
+            f"{R}/logs/figures/{kind}/{{name}}.log",
+        benchmark:
+            f"{R}/benchmarks/figures/{kind}/{{name}}.tsv"
+        conda:
+            "../../envs/cfm.yaml"
+        params:
+            code=PLAN.code("figures"),
+            kind=kind,
+            study=lambda wildcards, kind=kind: PLAN.figure_labels(
+                kind, wildcards.name
+            )["study"],
+            task=lambda wildcards, kind=kind: PLAN.figure_labels(kind, wildcards.name)[
+                "task"
+            ],
+            codec=lambda wildcards, kind=kind: PLAN.figure_labels(
+                kind, wildcards.name
+            )["codec"],
+        script:
+            "../../scripts/figures.py"
+
+
+rule draw_importance_maps:
+    input:
+        subset=f"{R}/data/subset.parquet",
+        sketches=f"{R}/image_coding/sketch/{{name}}/{PLAN.shards[0]}.npz",
+    output:
+        svg=report(
+            R + "/figures/importance_maps/{name}.svg",
+            caption="../report/importance_maps.rst",
+            category="Figures",
+            labels={"figure": "importance_maps", "of": "{name}"},
+        ),
+    log:
+        R + "/logs/figures/importance_maps/{name}.log",
+    benchmark:
+        R + "/benchmarks/figures/importance_maps/{name}.tsv"
+    conda:
+        "../../envs/cfm.yaml"
+    params:
+        code=PLAN.code("importance_figure"),
+        pictures=PLAN.pictures_folder,
+        picture_count=4,
+        block=(
+            CONFIGURATION.image_coding.sketch.block
+            if CONFIGURATION.image_coding
+            else 0
+        ),
+    script:
+        "../../scripts/importance_figure.py"
+
+
+rule page:
+    input:
+        **PLAN.page_tables(),
+        figures=PLAN.figure_paths(),
+    output:
+        page=report(
+            f"{R}/report/index.html", caption="../report/page.rst", category="Page"
+        ),
+    log:
+        f"{R}/logs/page.log",
+    benchmark:
+        f"{R}/benchmarks/page.tsv"
+    conda:
+        "../../envs/cfm.yaml"
+    params:
+        code=PLAN.code("page"),
+        figures=PLAN.page_figures(),
+        benchmarks=f"{R}/benchmarks",
+        run=CONFIGURATION.run,
+        title=CONFIGURATION.title,
+        demo=CONFIGURATION.demo,
+        seed=CONFIGURATION.seed,
+        configuration=CONFIGURATION.model_dump_json(indent=1, exclude_defaults=True),
+    script:
+        "../../scripts/page.py"

@@ -13,6 +13,16 @@ rule train_task:
         weights=R + "/models/tasks/{task}.safetensors",
         manifest=R + "/models/tasks/{task}.json",
         training_log=R + "/models/tasks/{task}.csv",
+    log:
+        R + "/logs/train_task/{task}.log",
+    benchmark:
+        R + "/benchmarks/train_task/{task}.tsv"
+    conda:
+        "../../envs/cfm.yaml"
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=8000,
+        runtime=1440,
     params:
         code=lambda wildcards: PLAN.code("train_task"),
         task="{task}",
@@ -23,16 +33,6 @@ rule train_task:
         checkpoint=R + "/checkpoints/tasks/{task}.pt",
         seed=CONFIGURATION.seed,
         device=CONFIGURATION.device,
-    log:
-        R + "/logs/train_task/{task}.log",
-    benchmark:
-        R + "/benchmarks/train_task/{task}.tsv"
-    resources:
-        gpu=PLAN.gpus,
-        mem_mb=8000,
-        runtime=1440,
-    conda:
-        "../../envs/cfm.yaml"
     script:
         "../../scripts/train_task.py"
 
@@ -44,22 +44,23 @@ rule detect_originals:
         annotations=lambda wildcards: PLAN.subset_annotations(wildcards.task),
         network=lambda wildcards: PLAN.network_files(wildcards.task),
     output:
-        detections=R + "/original/{task,detection|segmentation|keypoints}/{shard}.parquet",
+        detections=R
+        + "/original/{task,detection|segmentation|keypoints}/{shard}.parquet",
+    log:
+        R + "/logs/detect_originals/{task}/{shard}.log",
+    benchmark:
+        R + "/benchmarks/detect_originals/{task}/{shard}.tsv"
+    conda:
+        "../../envs/cfm.yaml"
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=4000,
     params:
         code=lambda wildcards: PLAN.code("detect_originals", PLAN.spec(wildcards.task)),
         pictures=PLAN.pictures_folder,
         shard=lambda wildcards: int(wildcards.shard),
         network=lambda wildcards: PLAN.network(wildcards.task),
         device=CONFIGURATION.device,
-    log:
-        R + "/logs/detect_originals/{task}/{shard}.log",
-    benchmark:
-        R + "/benchmarks/detect_originals/{task}/{shard}.tsv"
-    resources:
-        gpu=PLAN.gpus,
-        mem_mb=4000,
-    conda:
-        "../../envs/cfm.yaml"
     script:
         "../../scripts/detect_originals.py"
 
@@ -71,20 +72,21 @@ rule classify_originals:
         network=lambda wildcards: PLAN.network_files("classification"),
     output:
         classes=f"{R}/original/classification/0000.parquet",
-    params:
-        code=lambda wildcards: PLAN.code("classify_originals", PLAN.spec("classification")),
-        pictures=f"{PLAN.objects_root}/{DATA.split}",
-        network=lambda wildcards: PLAN.network("classification"),
-        device=CONFIGURATION.device,
     log:
         f"{R}/logs/classify_originals.log",
     benchmark:
         f"{R}/benchmarks/classify_originals.tsv"
+    conda:
+        "../../envs/cfm.yaml"
     resources:
         gpu=PLAN.gpus,
         mem_mb=4000,
-    conda:
-        "../../envs/cfm.yaml"
+    params:
+        code=lambda wildcards: PLAN.code(
+            "classify_originals", PLAN.spec("classification")
+        ),
+        pictures=f"{PLAN.objects_root}/{DATA.split}",
+        network=lambda wildcards: PLAN.network("classification"),
+        device=CONFIGURATION.device,
     script:
         "../../scripts/classify_originals.py"
-

@@ -59,7 +59,7 @@ def path_name(path: Path) -> str:
 
 @cache
 def parsed(path: Path, mtime_ns: int) -> tuple[str, tuple[str, ...]]:
-    """The digest of a file's code, and the names of the modules of `cfm` that it imports (`mtime_ns` keys the cache)."""
+    """The digest of a file's code, and the modules of `cfm` that it imports; `mtime_ns` keys the cache."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     imports = tuple(sorted(name for node in ast.walk(tree) for name in imported_names(node)))
     for node in ast.walk(tree):

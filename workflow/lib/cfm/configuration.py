@@ -76,7 +76,7 @@ class Data(Section):
     @model_validator(mode="after")
     def _folder(self) -> Data:
         if self.source == "coco" and not self.root:
-            raise ValueError("`root` is needed with `source: coco`: the folder that holds annotations/ and the pictures")
+            raise ValueError("`root` is needed with `source: coco`: the folder of annotations/ and the pictures")
         if self.source == "scenes" and self.download:
             raise ValueError("`download` goes with `source: coco`")
         if self.source == "scenes" and self.pictures > self.scenes.val:

@@ -351,5 +351,5 @@ class Plan:
         for file in self.ready_files:
             if not Path(file).is_file():
                 raise ConfigurationError(
-                    f"{file}: no such file, which the configuration names; correct the path, or train it by `make retrain`"
+                    f"{file}: the configuration names it, but it is not there; correct the path, or `make retrain`"
                 )

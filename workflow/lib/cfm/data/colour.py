@@ -1,13 +1,13 @@
-"""Colour conversion: RGB to the coded planes (full-range BT.601 YCbCr 4:2:0) and back, in NumPy and in torch.
+"""Colour conversion: RGB to the coded planes (full-range BT.601 YCbCr 4:2:0) and back.
 
 Both directions use one matrix and range (ITU-T T.871, which JPEG uses too). A chroma sample sits in the centre of its
 2x2 block of pixels: it is the block's mean, and is interpolated bilinearly between centres on the way back.
+`cfm.data.differentiable_colour` has the way back in torch: jobs that run no network need not load it.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from cfm.codecs.picture import Picture
 
@@ -72,38 +72,6 @@ def yuv420_to_rgb(picture: Picture) -> np.ndarray:
     return np.stack([_to_bytes(channel) for channel in (red, green, blue)], axis=-1)
 
 
-def planes_to_rgb(y: torch.Tensor, cb: torch.Tensor, cr: torch.Tensor) -> torch.Tensor:
-    """Convert planes to RGB, differentiably: `yuv420_to_rgb` before its rounding.
-
-    Values are clipped to [0, 1] as a viewer clips them, but the gradient passes the clipping unchanged: chroma
-    subsampling pushes saturated colours just out of range, and an error there that points inwards is still seen.
-
-    Parameters
-    ----------
-    y : Tensor (H, W)
-        Luma, 0 to 255, any floating type.
-    cb, cr : Tensor (ceil(H / 2), ceil(W / 2))
-        Chroma, 0 to 255.
-
-    Returns
-    -------
-    Tensor (3, H, W)
-        Red, green, blue in [0, 1].
-
-    Raises
-    ------
-    ValueError
-        If the shapes of the planes do not fit each other.
-    """
-    height, width = y.shape
-    expected = ((height + 1) // 2, (width + 1) // 2)
-    if cb.shape != expected or cr.shape != expected:
-        raise ValueError(f"chroma of shapes {tuple(cb.shape)} and {tuple(cr.shape)} where {expected} belongs")
-    cb, cr = (_double(_double(plane, 0), 1)[:height, :width] - 128 for plane in (cb, cr))
-    rgb = torch.stack([y + CR_TO_RED * cr, y + CB_TO_GREEN * cb + CR_TO_GREEN * cr, y + CB_TO_BLUE * cb]) / 255
-    return rgb + (rgb.clamp(0, 1) - rgb).detach()
-
-
 def _mean_2x2(plane: np.ndarray) -> np.ndarray:
     """Means of 2x2 blocks, (ceil(h/2), ceil(w/2)); edges are replicated where a side is odd."""
     plane = np.pad(plane, ((0, plane.shape[0] % 2), (0, plane.shape[1] % 2)), mode="edge")
@@ -122,15 +90,6 @@ def _upsample(plane: np.ndarray) -> np.ndarray:
     doubled[:, 0::2] = near * rows[:, 1:-1] + far * rows[:, :-2]
     doubled[:, 1::2] = near * rows[:, 1:-1] + far * rows[:, 2:]
     return doubled
-
-
-def _double(plane: torch.Tensor, dim: int) -> torch.Tensor:
-    """As `_upsample`, along one dimension; of slices only, which batched vector-Jacobian products (vmap) support."""
-    count = plane.shape[dim]
-    before = torch.cat([plane.narrow(dim, 0, 1), plane.narrow(dim, 0, count - 1)], dim)
-    after = torch.cat([plane.narrow(dim, 1, count - 1), plane.narrow(dim, count - 1, 1)], dim)
-    pair = torch.stack([0.75 * plane + 0.25 * before, 0.75 * plane + 0.25 * after], dim + 1)
-    return pair.flatten(dim, dim + 1)
 
 
 def _to_bytes(plane: np.ndarray) -> np.ndarray:

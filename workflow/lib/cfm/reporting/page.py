@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -134,8 +135,15 @@ def write_page(
         temporary.write_text(text, encoding="utf-8")
 
 
-def _shown(figure: PageFigure) -> dict[str, str]:
+def _shown(figure: PageFigure) -> dict[str, str | bool]:
     if not Path(figure.path).is_file():
         raise InputError(f"{figure.path}: no such figure; draw it before the page")
-    data = base64.b64encode(Path(figure.path).read_bytes()).decode("ascii")
-    return {"title": figure.title, "caption": caption(figure.kind), "source": f"data:image/svg+xml;base64,{data}"}
+    drawn = Path(figure.path).read_bytes()
+    box = re.search(rb'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawn)
+    return {
+        "title": figure.title,
+        "caption": caption(figure.kind),
+        "source": f"data:image/svg+xml;base64,{base64.b64encode(drawn).decode('ascii')}",
+        # Panels side by side would be too small to read on a phone: there the figure scrolls.
+        "broad": box is not None and float(box[1]) > 1.8 * float(box[2]),
+    }

@@ -66,8 +66,8 @@ def summary_of(bd_rate: pd.DataFrame, study: str) -> str:
     compared = rows[rows["comparable"]]
     significant = int(compared["significant"].sum())
     return (
-        f"Of {len(rows)} comparisons {len(rows) - len(compared)} cannot be made, {significant} show a significant "
-        f"difference and {len(compared) - significant} do not."
+        f"Comparisons: {significant} with a significant difference, {len(compared) - significant} without, "
+        f"{len(rows) - len(compared)} that cannot be made."
     )
 
 
@@ -97,9 +97,9 @@ def bd_rate_rows(bd_rate: pd.DataFrame, study: str) -> PageTable:
         labels = (display_name(row["task"]), row["anchor"], row["test"])
         numbers = (percent(row["bd_rate_percent"]), interval(row["low"], row["high"]))
         overlap = f"{100 * row['overlap']:.0f} %"
-        rows.append((*labels, *numbers, signed(row["bd_quality"]), overlap, kept, dropped, verdict(row)))
-    columns = ("Task", "Anchor", "Test", "BD-rate", "95 % interval", "BD-accuracy", "Overlap")
-    columns += ("Points (anchor, test)", "Dropped", "Verdict")
+        rows.append((*labels, *numbers, verdict(row), signed(row["bd_quality"]), overlap, kept, dropped))
+    columns = ("Task", "Anchor", "Test", "BD-rate", "95 % interval", "Verdict", "BD-accuracy")
+    columns += ("Overlap", "Points (anchor, test)", "Dropped")
     return PageTable("BD-rate", caption("bd_rate"), columns, tuple(rows))
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from cfm.codecs.picture import Picture
-from cfm.data.colour import planes_to_rgb
+from cfm.data.differentiable_colour import planes_to_rgb
 from cfm.errors import InputError
 from cfm.tasks.contract import TaskNetwork
 

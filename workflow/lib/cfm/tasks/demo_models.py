@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN, KeypointRCNN, MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
@@ -36,6 +36,14 @@ class ModelSize:
     pyramid: int = 64
     box_head: int = 256
     region_head: int = 64
+
+
+class HeatMapPredictor(KeypointRCNNPredictor):
+    """torchvision's predictor with its maps contiguous, as its loss needs them when weights lie channels last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, channels, 14, 14) to logits (n, keypoints, 56, 56)."""
+        return super().forward(x).contiguous()
 
 
 def region_pool(samples: int, sampling_ratio: int = 2) -> MultiScaleRoIAlign:
@@ -84,7 +92,7 @@ def keypoints_model(size: ModelSize) -> KeypointRCNN:
         **common_arguments("keypoints", size),
         keypoint_roi_pool=region_pool(14),
         keypoint_head=KeypointRCNNHeads(size.pyramid, (size.region_head,) * 4),
-        keypoint_predictor=KeypointRCNNPredictor(size.region_head, 17),
+        keypoint_predictor=HeatMapPredictor(size.region_head, 17),
     )
 
 

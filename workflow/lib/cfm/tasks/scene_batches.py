@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from pycocotools import mask as rle
 from torch import Tensor
 
@@ -65,11 +66,17 @@ class SceneBatches:
     def __len__(self) -> int:
         return len(self.objects)
 
-    def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, list[dict[str, Tensor]]]:
-        """Pictures (B, 3, H, W) float32 in [0, 1] and what torchvision's R-CNNs take as targets."""
+    def batch(
+        self, indices: np.ndarray, rng: np.random.Generator, scale: float = 1.0
+    ) -> tuple[Tensor, list[dict[str, Tensor]]]:
+        """Pictures (B, 3, H, W) float32 in [0, 1] and what torchvision's R-CNNs take as targets, at a scale."""
         flips = rng.random(len(indices)) < 0.5
         targets = [self._target(self.objects[index], flip) for index, flip in zip(indices, flips, strict=True)]
-        return augmented(self.pictures[indices], flips, rng), targets
+        pictures = augmented(self.pictures[indices], flips, rng)
+        if scale != 1:
+            pictures = F.interpolate(pictures, scale_factor=scale, mode="bilinear", antialias=True)
+            targets = [_scaled(target, scale, pictures.shape[2:]) for target in targets]
+        return pictures, targets
 
     def _target(self, objects: Objects, flip: bool) -> dict[str, Tensor]:
         width = self.pictures.shape[3]
@@ -105,10 +112,13 @@ class ObjectBatches:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Pictures (B, 3, H, W) float32 in [0, 1] and labels (B,)."""
+    def batch(self, indices: np.ndarray, rng: np.random.Generator, scale: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Pictures (B, 3, H, W) float32 in [0, 1], at a scale, and labels (B,)."""
         flips = rng.random(len(indices)) < 0.5
-        return augmented(self.pictures[indices], flips, rng), self.labels[indices]
+        pictures = augmented(self.pictures[indices], flips, rng)
+        if scale != 1:
+            pictures = F.interpolate(pictures, scale_factor=scale, mode="bilinear", antialias=True)
+        return pictures, self.labels[indices]
 
 
 def batch_indices(iteration: int, batch: int, count: int, seed: int) -> np.ndarray:
@@ -152,6 +162,16 @@ def _stacked(pictures: list[np.ndarray], where: Path) -> Tensor:
     if len({picture.shape for picture in pictures}) > 1:
         raise InputError(f"{where}: has pictures of several sizes; training takes scenes of one size")
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+
+
+def _scaled(target: dict[str, Tensor], scale: float, size: tuple[int, int]) -> dict[str, Tensor]:
+    """Boxes, masks and keypoints of a picture scaled by `scale` to `size`."""
+    scaled = {**target, "boxes": target["boxes"] * scale}
+    if "masks" in target:
+        scaled["masks"] = F.interpolate(target["masks"][:, None], size, mode="nearest-exact")[:, 0]
+    if "keypoints" in target:
+        scaled["keypoints"] = target["keypoints"] * torch.tensor([scale, scale, 1.0])
+    return scaled
 
 
 def _flipped_boxes(boxes: Tensor, width: int) -> Tensor:

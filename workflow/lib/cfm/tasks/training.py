@@ -25,6 +25,7 @@ from cfm.tasks.demo_models import CATEGORY_IDS, ModelSize, demo_model
 from cfm.tasks.scene_batches import ObjectBatches, SceneBatches, batch_indices
 from cfm.tasks.weights import read_weights, save_weights
 
+REDUCED_SCALE = 0.75
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
 
 
@@ -50,6 +51,8 @@ class TaskTraining:
         "float32", or "bfloat16" for mixed precision.
     checkpoint_every : int
         Steps between checkpoints.
+    reduced_part : float
+        The first part of the steps, 0 to 1, sees pictures at 3/4 of their size, at little more than half the cost.
     """
 
     iterations: int
@@ -62,6 +65,7 @@ class TaskTraining:
     initial: str | None = None
     precision: str = "bfloat16"
     checkpoint_every: int = 500
+    reduced_part: float = 0.0
 
     def __post_init__(self) -> None:
         for key in ("iterations", "batch", "checkpoint_every"):
@@ -69,6 +73,8 @@ class TaskTraining:
                 raise ConfigurationError(f"task training: {key} is {getattr(self, key)}; it must be at least 1")
         if self.precision not in PRECISIONS:
             raise ConfigurationError(f"task training: precision is {self.precision!r}; known: {', '.join(PRECISIONS)}")
+        if not 0 <= self.reduced_part <= 1:
+            raise ConfigurationError(f"task training: reduced_part is {self.reduced_part}; it must be from 0 to 1")
         if not self.learning_rate > 0:
             raise ConfigurationError(f"task training: learning_rate is {self.learning_rate}; it must be positive")
 
@@ -224,7 +230,9 @@ def _step(
 ) -> dict[str, float]:
     """One step; torchvision draws regions from torch's global generator, which is seeded anew for every step."""
     indices = batch_indices(state.iteration, settings.batch, len(batches), settings.seed)
-    pictures, targets = batches.batch(indices, np.random.default_rng([settings.seed, 1, state.iteration]))
+    rng = np.random.default_rng([settings.seed, 1, state.iteration])
+    reduced = state.iteration < settings.reduced_part * settings.iterations
+    pictures, targets = batches.batch(indices, rng, REDUCED_SCALE if reduced else 1.0)
     if isinstance(targets, Tensor):
         targets = targets.to(device)
     else:

@@ -1,0 +1,108 @@
+"""Figures of the report: which there are, what they are drawn from, where they go."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from cfm.training_plan import TrainingPlan
+
+
+class Figure(NamedTuple):
+    """A figure of the report.
+
+    Attributes
+    ----------
+    study : str
+        Section of the page that shows it.
+    kind : str
+        Name of its drawing and of its caption.
+    name : str
+        What tells it from others of its kind.
+    title : str
+        Heading.
+    """
+
+    study: str
+    kind: str
+    name: str
+    title: str
+
+
+class ReportPlan(TrainingPlan):
+    """A plan with the figures and tables of the report."""
+
+    def figures(self) -> list[Figure]:
+        """All figures, in the order of the page."""
+        figures = []
+        for study in self.studies:
+            figures.append(Figure(study, "rate_accuracy", study, "Rate and accuracy"))
+            if study == "image_coding":
+                tasks = self.tasks(study)
+                figures += [Figure(study, "idse", task, f"IDSE and true feature distance, {task}") for task in tasks]
+                figures += [Figure(study, "importance_maps", task, f"Importance maps, {task}") for task in tasks]
+            if study == "feature_coding":
+                figures += [
+                    Figure(study, "allocation", study, "Predicted importance of the scales"),
+                    Figure(study, "loss_rate", study, "Task loss over rate"),
+                    Figure(study, "rate_phi", study, "Rate over φ"),
+                ]
+                figures += [
+                    Figure(study, "size_sensitivity", f"{task}-{codec}", f"Sensitivity by object size, {task}, {codec}")
+                    for task, codec in self.sensitivity_settings()
+                ]
+        return figures
+
+    def figure_path(self, figure: Figure) -> str:
+        """The .svg file of a figure; the .png lies beside it."""
+        return f"{self.results}/figures/{figure.kind}/{figure.name}.svg"
+
+    def figure_paths(self) -> list[str]:
+        """All .svg files."""
+        return [self.figure_path(figure) for figure in self.figures()]
+
+    def page_figures(self) -> list[dict[str, Any]]:
+        """The figures as the page takes them."""
+        return [
+            {"study": figure.study, "kind": figure.kind, "title": figure.title, "path": self.figure_path(figure)}
+            for figure in self.figures()
+        ]
+
+    @property
+    def figure_kinds(self) -> list[str]:
+        """Kinds of figures that are drawn from tables alone."""
+        return [kind for kind in dict.fromkeys(f.kind for f in self.figures()) if kind != "importance_maps"]
+
+    def model_tables(self, table: str) -> list[str]:
+        """Tables of the feature coding study's fits ("loss_rate", "rate_phi", "importance", ..._points)."""
+        study = self.configuration.feature_coding
+        folder = f"{self.results}/feature_coding/models"
+        return [f"{folder}/{task}/{codec}/{table}.parquet" for task in study.tasks for codec in study.codecs]
+
+    def figure_tables(self, kind: str, name: str) -> dict[str, Any]:
+        """Input files of a figure, by the names that `scripts/figures.py` reads."""
+        if kind == "rate_accuracy":
+            return {"curves": f"{self.results}/tables/curves.parquet"}
+        if kind == "idse":
+            correlation = f"{self.results}/tables/idse_correlation.parquet"
+            return {"distances": self.distances("image_coding"), "correlation": correlation}
+        if kind == "size_sensitivity":
+            return {"sensitivity": f"{self.results}/feature_coding/sensitivity/{name.replace('-', '/', 1)}.parquet"}
+        if kind == "allocation":
+            return {"importance": self.model_tables("importance")}
+        tables = {"points": self.model_tables(f"{kind}_points"), "fits": self.model_tables(kind)}
+        return tables | ({"importance": self.model_tables("importance")} if kind == "loss_rate" else {})
+
+    def figure_labels(self, kind: str, name: str) -> dict[str, str]:
+        """What a figure's drawing is told beside its tables."""
+        task, _, codec = name.partition("-")
+        return {"kind": kind, "study": name, "task": task, "codec": codec}
+
+    def page_tables(self) -> dict[str, list[str]]:
+        """Input tables of the page, by schema name."""
+        tables = {name: [f"{self.results}/tables/{name}.parquet"] for name in ("curves", "bd_rate")}
+        if "image_coding" in self.studies:
+            tables["idse_correlation"] = [f"{self.results}/tables/idse_correlation.parquet"]
+        if "feature_coding" in self.studies:
+            tables["loss_rate_fit"] = self.model_tables("loss_rate")
+            tables["rate_phi_fit"] = self.model_tables("rate_phi")
+        return tables
