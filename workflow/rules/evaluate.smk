@@ -83,7 +83,7 @@ rule evaluate_features:
         ),
         pictures=PLAN.pictures_folder,
         shard=lambda wildcards: int(wildcards.shard),
-        network=lambda wildcards: PLAN.network(wildcards.task),
+        network=lambda wildcards: PLAN.feature_network(wildcards.task),
         codec=lambda wildcards: PLAN.codec("feature_coding", wildcards.codec),
         points=lambda wildcards: PLAN.section("feature_coding", wildcards.codec).points,
         device=CONFIGURATION.device,

@@ -44,7 +44,7 @@ rule precode:
         ),
         pictures=PLAN.pictures_folder,
         shard=lambda wildcards: int(wildcards.shard),
-        network=lambda wildcards: PLAN.network(wildcards.task),
+        network=lambda wildcards: PLAN.feature_network(wildcards.task),
         codec=lambda wildcards: PLAN.codec(
             "feature_coding", wildcards.codec, "", [int(wildcards.point)]
         ),
@@ -76,7 +76,7 @@ rule importance:
         ),
         pictures=PLAN.pictures_folder,
         shard=lambda wildcards: int(wildcards.shard),
-        network=lambda wildcards: PLAN.network(wildcards.task),
+        network=lambda wildcards: PLAN.feature_network(wildcards.task),
         codec=lambda wildcards: PLAN.codec("feature_coding", wildcards.codec),
         points=lambda wildcards: PLAN.section("feature_coding", wildcards.codec).points,
         device=CONFIGURATION.device,
@@ -110,7 +110,7 @@ rule sensitivity_by_size:
         ),
         pictures=PLAN.pictures_folder,
         shard=lambda wildcards: int(wildcards.shard),
-        network=lambda wildcards: PLAN.network(wildcards.task),
+        network=lambda wildcards: PLAN.feature_network(wildcards.task),
         codec=lambda wildcards: PLAN.codec("feature_coding", wildcards.codec),
         points=lambda wildcards: PLAN.section("feature_coding", wildcards.codec).points,
         device=CONFIGURATION.device,

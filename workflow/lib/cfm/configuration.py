@@ -291,7 +291,6 @@ class FeatureCoding(Section):
     """Feature coding study: pyramids through codecs, then through the heads."""
 
     tasks: Annotated[list[PictureTask], Field(min_length=1)] = Field(description="Tasks that are scored.")
-    scales: int = Field(4, ge=1, le=8, description="Scales of the pyramids that are coded.")
     codecs: dict[Name, Codec] = Field(min_length=1, description="Feature codecs.")
     derive_pool: bool = Field(True, description="Derive the pooled level in the decoder instead of coding it.")
     dataset: FeatureDataset | None = Field(None, description="Feature data set, needed where a codec is trained.")

@@ -127,6 +127,11 @@ class Plan:
             arguments["sha256"] = network.sha256
         return arguments
 
+    def feature_network(self, task: str) -> dict[str, Any]:
+        """Arguments of `load_network` for a task in the feature coding study, whose pooled level may be coded too."""
+        arguments = self.network(task)
+        return arguments if self.configuration.feature_coding.derive_pool else arguments | {"derive_pool": False}
+
     def network_files(self, task: str) -> list[str]:
         """Files that a task's network is made of: the plug-in's source and the weights."""
         source = self.spec(task).rpartition(":")[0]

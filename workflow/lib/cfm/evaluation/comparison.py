@@ -12,7 +12,8 @@ import pandas as pd
 
 from cfm.errors import ConfigurationError, InputError
 from cfm.evaluation.bd_rate import MINIMUM_OVERLAP, compare
-from cfm.evaluation.bootstrap import BdRateInterval, ResampledCurve, interval_of
+from cfm.evaluation.bd_rate_interval import BdRateInterval, interval_of
+from cfm.evaluation.bootstrap import ResampledCurve
 from cfm.evaluation.scoring import IDENTITY, UNCOMPRESSED, main_metric
 from cfm.reporting.tables import load_schema
 

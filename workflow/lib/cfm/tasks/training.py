@@ -65,7 +65,7 @@ class TaskTraining:
     initial: str | None = None
     precision: str = "bfloat16"
     checkpoint_every: int = 500
-    reduced_part: float = 0.0
+    reduced_part: float = 0.6
 
     def __post_init__(self) -> None:
         for key in ("iterations", "batch", "checkpoint_every"):

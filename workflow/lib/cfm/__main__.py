@@ -1,0 +1,5 @@
+"""`python -m cfm`."""
+
+from cfm.cli import main
+
+main()

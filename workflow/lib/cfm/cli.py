@@ -1,0 +1,85 @@
+"""The command line: `cfm`, also `python -m cfm`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import click
+
+from cfm.errors import InputError, one_line_errors
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Coding for machines: tools beside the workflow."""
+
+
+@cli.command("bd-rate")
+@click.argument("anchor", type=click.Path(path_type=Path))
+@click.argument("test", type=click.Path(path_type=Path))
+def bd_rate(anchor: Path, test: Path) -> None:
+    """Compare two curves: CSV files with the columns rate_bpp and quality."""
+    from cfm.evaluation.bd_rate import bd_rate_from_csv
+
+    found = bd_rate_from_csv(anchor, test)
+    dropped = f"dominated points dropped: {found.dropped_anchor} of the anchor, {found.dropped_test} of the test"
+    if not found.comparable:
+        click.echo(f"not comparable: {found.reason}; {dropped}")
+        return
+    quality = "no common rate" if math.isnan(found.bd_quality) else f"{found.bd_quality:+.4f}"
+    rate = f"BD-rate {found.bd_rate_percent:+.2f} %, BD-quality {quality}"
+    click.echo(f"{rate}, overlap {100 * found.overlap:.0f} %; {dropped}")
+
+
+@cli.command()
+@click.argument("picture", type=click.Path(path_type=Path))
+@click.option("--network", required=True, help="torchvision:<model>, module:factory or path/file.py:factory.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Weights, where the factory takes them.")
+@click.option("--probes", default=4, show_default=True, type=click.IntRange(1, 64), help="Random vectors K.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the random vectors.")
+@click.option("--objectness", is_flag=True, help="Scale the features by the square root of the objectness.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The .npz to write.")
+def sketch(
+    picture: Path, network: str, weights: Path | None, probes: int, seed: int, objectness: bool, output: Path
+) -> None:
+    """Sketch the Jacobian of a network at a picture (IDSE)."""
+    from cfm.data.colour import rgb_to_yuv420
+    from cfm.data.images import read_rgb
+    from cfm.sensitivity.jacobian import probe_generator, sketch_picture
+    from cfm.sensitivity.sketch_file import save_sketches
+    from cfm.tasks.loading import load_network
+
+    planes = rgb_to_yuv420(read_rgb(picture))
+    loaded = load_network(network, **({"weights": str(weights)} if weights else {}))
+    made = sketch_picture(loaded, planes, 0, probes, probe_generator(seed, 0), objectness)
+    save_sketches(output, [made])
+    click.echo(f"{output}: {probes} probes of {loaded.name} at {planes.width}x{planes.height}")
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def inspect(file: Path) -> None:
+    """Tell what a stream, pack, sketch, table or weights file holds."""
+    from cfm.inspection import describe
+
+    for line in describe(file):
+        click.echo(line)
+
+
+def main() -> None:
+    """Run the command line: exit status 2 for bad usage, 1 for what else the user can mend."""
+    with one_line_errors():
+        try:
+            cli(standalone_mode=False)
+        except click.ClickException as error:
+            error.show()
+            raise SystemExit(2) from None
+        except click.Abort:
+            raise SystemExit(130) from None
+        except OSError as error:
+            raise InputError(f"{error.filename}: {error.strerror}; check the path and its permissions") from None
+
+
+if __name__ == "__main__":
+    main()

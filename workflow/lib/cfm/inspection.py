@@ -1,0 +1,115 @@
+"""What a file of this project holds, in a few lines: streams, packs, sketches, tables and weights."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from cfm.errors import BitstreamError, InputError
+
+
+def describe(path: Path) -> list[str]:
+    """Lines that tell what a file holds.
+
+    Parameters
+    ----------
+    path : path
+        A stream, a pack of streams, a sketch file, a Parquet table or a safetensors file.
+
+    Raises
+    ------
+    InputError, BitstreamError, WeightsError
+        If the file is absent, unknown or damaged.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; name a stream, pack, sketch, table or weights file")
+    by_suffix: dict[str, Callable[[Path], Iterator[str]]] = {
+        ".npz": sketch_lines,
+        ".parquet": table_lines,
+        ".safetensors": weights_lines,
+    }
+    if path.suffix in by_suffix:
+        return list(by_suffix[path.suffix](path))
+    if zipfile.is_zipfile(path):
+        return list(pack_lines(path))
+    return [stream_line(path.name, path.read_bytes())]
+
+
+def pack_lines(path: Path) -> Iterator[str]:
+    """A line on the pack and one on each stream."""
+    from cfm.codecs.pack import read_pack
+
+    streams = read_pack(path)
+    yield f"{path.name}: {len(streams)} streams, {sum(len(streams[name]) for name in streams)} bytes"
+    for name in streams:
+        yield stream_line(name, streams[name])
+
+
+def stream_line(name: str, stream: bytes) -> str:
+    """What one stream is: codec, geometry and size."""
+    from cfm.codecs.container import EXTERNAL_MAGIC, LEARNED_MAGIC, read_external, read_learned
+    from cfm.features.mosaic import HEADER_BYTES, read_header
+
+    magic = stream[0] if stream else None
+    if magic == EXTERNAL_MAGIC:
+        found = read_external(stream)
+        form = f"{found.layout}, {found.bit_depth} bit, {found.width}x{found.height}"
+        return f"{name}: {found.codec}, {form}, {len(stream)} bytes"
+    if magic == LEARNED_MAGIC:
+        model = read_learned(stream)
+        form = f"point {model.point}, weights {model.digest.hex()}, {model.bit_depth} bit, {model.width}x{model.height}"
+        return f"{name}: {model.family}, {form}, {len(stream)} bytes"
+    try:
+        scale, minimum, maximum = read_header(stream)
+    except BitstreamError:
+        raise BitstreamError(f"{name}: not a stream of this project; inspect what the workflow wrote") from None
+    shape = f"{scale.channels}x{scale.height}x{scale.width} from {minimum:.4g} to {maximum:.4g}"
+    return f"{name}: scale {shape}, {len(stream)} bytes, of which {stream_line('a mosaic', stream[HEADER_BYTES:])}"
+
+
+def sketch_lines(path: Path) -> Iterator[str]:
+    """A line on each picture's sketch."""
+    from cfm.sensitivity.sketch_file import load_sketch, sketched_ids
+
+    for image_id in sketched_ids(path):
+        sketch = load_sketch(path, image_id)
+        height, width = sketch.y.shape[1:]
+        weights = ", ".join(f"{weight:.4g}" for weight in sketch.mean_weights)
+        yield (
+            f"picture {image_id}: {sketch.probes} probes of {sketch.network}, {width}x{height}, "
+            f"mean weights {weights} (Y, Cb, Cr), planes {sketch.picture_sha256[:12]}"
+        )
+
+
+def table_lines(path: Path) -> Iterator[str]:
+    """Rows and columns of a table, with their units where the file has them."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise InputError(f"{path}: damaged table ({error}); delete it and run again") from None
+    yield f"{path.name}: {file.metadata.num_rows} rows"
+    for field in file.schema_arrow:
+        unit = (field.metadata or {}).get(b"unit", b"").decode()
+        yield f"  {field.name}: {field.type}" + (f", {unit}" if unit else "")
+
+
+def weights_lines(path: Path) -> Iterator[str]:
+    """Tensors of a weights file and what it says of itself."""
+    from safetensors import SafetensorError, safe_open
+
+    from cfm.errors import WeightsError
+
+    try:
+        with safe_open(path, "np") as file:
+            shapes = [file.get_slice(name).get_shape() for name in file.offset_keys()]
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: not a safetensors file ({error}); fetch or train it anew") from None
+    parameters = sum(math.prod(shape) for shape in shapes)
+    yield f"{path.name}: {len(shapes)} tensors, {parameters} values, {path.stat().st_size} bytes"
+    yield from (f"  {key}: {value}" for key, value in sorted(metadata.items()))
