@@ -9,14 +9,8 @@ from scipy.interpolate import PchipInterpolator
 
 from cfm.errors import InputError
 from cfm.evaluation.bd_rate import bd_rate_from_csv, compare, pareto_points
-from cfm.evaluation.bootstrap import (
-    OperatingPoint,
-    bootstrap_bd_rate,
-    draw_weights,
-    interval_of,
-    quality_interval,
-    resample,
-)
+from cfm.evaluation.bd_rate_interval import bootstrap_bd_rate, interval_of
+from cfm.evaluation.bootstrap import OperatingPoint, draw_weights, quality_interval, resample
 
 RATE = np.array([0.077, 0.105, 0.144, 0.194, 0.264, 0.352])
 QUALITY = np.array([0.129, 0.175, 0.229, 0.272, 0.320, 0.351])
