@@ -18,8 +18,20 @@ DRAWS = Draws(seed=3, repeats=30)
 CURVES = [("x265", "sse", 1.0), ("vvenc", "sse", 0.7), ("x264", "sse", 1.4)]
 
 
-@pytest.fixture
-def truth(tmp_path):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The files that all tests read."""
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="module")
+def entries(folder):
+    """Settings of three curves with their files."""
+    return write_entries(folder)
+
+
+@pytest.fixture(scope="module")
+def truth(folder):
     ids = range(1, PICTURES + 1)
     annotations = {
         "images": [{"id": i, "width": WIDTH, "height": HEIGHT} for i in ids],
@@ -29,11 +41,11 @@ def truth(tmp_path):
             for i in ids
         ],
     }
-    (tmp_path / "annotations.json").write_text(json.dumps(annotations))
+    (folder / "annotations.json").write_text(json.dumps(annotations))
     subset = pd.DataFrame(
         {"image_id": ids, "file_name": "x.png", "width": WIDTH, "height": HEIGHT, "shard": 0, "label": 1}
     )
-    return load_truth(subset, tmp_path / "annotations.json")
+    return load_truth(subset, folder / "annotations.json")
 
 
 def detections(rng, point):
@@ -67,18 +79,17 @@ def write_entries(folder, points=4):
     return entries
 
 
-@pytest.fixture
-def run(tmp_path, truth):
+@pytest.fixture(scope="module")
+def run(folder, truth, entries):
     """Scores and draws of a study: one file a codec, and the uncompressed pictures."""
-    entries = write_entries(tmp_path)
-    original = tmp_path / "original.parquet"
+    original = folder / "original.parquet"
     write_table(detections(np.random.default_rng(9), 50), original, "detections")
     plain = {"codec": "none", "scheme": "uncompressed", "point": 0, "detections": [original], "streams": []}
     frames, files = [], []
     for name, part in (("a", entries[:4]), ("b", entries[4:]), ("c", [plain])):
         scored = score_entries("image_coding", "detection", part, truth, DRAWS)
         frames.append(checked(scores_table(scored), "scores", name))
-        files.append(tmp_path / f"{name}.npz")
+        files.append(folder / f"{name}.npz")
         save_draws(files[-1], scored, truth, DRAWS)
     return pd.concat(frames, ignore_index=True), files
 
@@ -132,29 +143,29 @@ def test_an_anchor_within_every_codec():
     np.testing.assert_allclose(table["bd_rate_percent"], -20)
 
 
-def test_draws_of_other_pictures_or_seeds_are_not_mixed(run, tmp_path, truth):
+def test_draws_of_other_pictures_or_seeds_are_not_mixed(run, tmp_path, truth, entries):
     _, files = run
-    scored = score_entries("image_coding", "detection", write_entries(tmp_path)[:1], truth, Draws(4, 30))
+    scored = score_entries("image_coding", "detection", entries[:1], truth, Draws(4, 30))
     save_draws(tmp_path / "other.npz", scored, truth, Draws(4, 30))
     with pytest.raises(InputError, match=r"other\.npz: drawn otherwise"):
         load_draws([*files, tmp_path / "other.npz"])
-    files[0].write_bytes(files[0].read_bytes()[:-40])
-    with pytest.raises(InputError, match=r"a\.npz: damaged"):
-        load_draws(files)
+    (tmp_path / "cut.npz").write_bytes(files[0].read_bytes()[:-40])
+    with pytest.raises(InputError, match=r"cut\.npz: damaged"):
+        load_draws([tmp_path / "cut.npz"])
     with pytest.raises(InputError, match="no resampled scores"):
         load_draws([])
 
 
-def test_the_same_run_gives_the_same_bytes(run, tmp_path, truth):
+def test_the_same_run_gives_the_same_bytes(run, tmp_path, truth, entries):
     _, files = run
-    scored = score_entries("image_coding", "detection", write_entries(tmp_path)[:4], truth, DRAWS)
+    scored = score_entries("image_coding", "detection", entries[:4], truth, DRAWS)
     save_draws(tmp_path / "again.npz", scored, truth, DRAWS)
     assert (tmp_path / "again.npz").read_bytes() == files[0].read_bytes()
 
 
-def test_a_missing_stream_and_a_setting_scored_twice_are_named(run, tmp_path, truth):
+def test_a_missing_stream_and_a_setting_scored_twice_are_named(run, tmp_path, truth, entries):
     scores, _ = run
-    entry = write_entries(tmp_path)[0]
+    entry = entries[0]
     with pytest.raises(InputError, match=r"x265/sse/0\.0: no stream of picture 9 \(and 7 more\)"):
         score_entries("image_coding", "detection", [entry | {"streams": entry["streams"][:1]}], truth, DRAWS)
     with pytest.raises(InputError, match=r"x264/sse/0\.0 is scored twice"):
