@@ -79,9 +79,10 @@ def imported_names(node: ast.AST) -> list[str]:
 
 
 def module_files(name: str) -> list[Path]:
-    """The file of a module, and those of the packages around it; none where `name` is not a module."""
-    path = LIBRARY.joinpath(*name.split("."))
-    return [file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()]
+    """The file of a module and those of the packages around it; a name within a module adds none of its own."""
+    parts = name.split(".")
+    paths = [LIBRARY.joinpath(*parts[: depth + 1]) for depth in range(len(parts))]
+    return [file for path in paths for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()]
 
 
 def strip_docstring(node: ast.AST) -> None:

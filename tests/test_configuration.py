@@ -1,0 +1,103 @@
+"""Configurations: what is refused, in one line, and what is generated from the models."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cfm import documentation
+from cfm.configuration import parse_configuration, read_configuration, sections
+from cfm.errors import ConfigurationError
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture()
+def demo():
+    return yaml.safe_load((REPOSITORY / "config/demo.yaml").read_text(encoding="utf-8"))
+
+
+def message_of(values):
+    with pytest.raises(ConfigurationError) as caught:
+        parse_configuration(values, "some.yaml")
+    text = str(caught.value)
+    assert "\n" not in text
+    assert text.startswith("some.yaml: ")
+    return text
+
+
+def test_the_shipped_configurations_fit():
+    documentation.check()
+
+
+def test_a_misspelt_key_is_refused_with_the_nearest_known_one(demo):
+    demo["image_coding"]["ancor"] = demo["image_coding"].pop("anchor")
+    text = message_of(demo)
+    assert "image_coding.ancor" in text
+    assert "'anchor'" in text
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (["data", "pictures"], 0, ["data.pictures", "0"]),
+        (["data", "pictures"], 10_000, ["scenes.val"]),
+        (["image_coding", "codecs", "x265", "points"], [33, 52], ["x265", "52", "51"]),
+        (["image_coding", "codecs", "x265", "points"], [33, 33], ["points", "twice"]),
+        (["image_coding", "anchor"], "x266", ["x266", "x265"]),
+        (["image_coding", "codecs", "x265", "rdo"], ["idse"], ["rdo"]),
+        (["feature_coding", "allocation", "lambda_sweep"], [0.1, -1], ["lambda_sweep", "-1"]),
+        (["feature_coding", "codecs", "elic", "points"], [0, 9], ["point 9"]),
+        (["feature_coding", "importance"], {"reference": "ground_truth"}, ["reference"]),
+        (["distillation", "lagrangians"], [1.0], ["lagrangians"]),
+        (["distillation", "weightings"], ["objectnes"], ["weightings"]),
+        (["tasks", "detection", "network"], "fasterrcnn", ["tasks.detection.network"]),
+        (["run"], "../elsewhere", ["run"]),
+        (["device"], "gpu", ["device"]),
+    ],
+)
+def test_values_out_of_range_are_refused(demo, path, value, words):
+    section = demo
+    for key in path[:-1]:
+        section = section[key]
+    section[path[-1]] = value
+    text = message_of(demo)
+    assert all(word in text for word in words), text
+
+
+def test_a_missing_section_is_named():
+    assert "'data'" in message_of({"run": "x", "tasks": {"detection": {"network": "a:b"}}})
+
+
+def test_a_scored_task_needs_its_network(demo):
+    del demo["tasks"]["keypoints"]
+    assert "keypoints" in message_of(demo)
+
+
+def test_files_that_are_no_configuration(tmp_path):
+    for name, content, words in [
+        ("absent.yaml", None, "absent.yaml"),
+        ("broken.yaml", "a: [1", "not YAML"),
+        ("list.yaml", "- 1", "no mapping"),
+    ]:
+        path = tmp_path / name
+        if content is not None:
+            path.write_text(content)
+        with pytest.raises(ConfigurationError, match=words):
+            read_configuration(path)
+
+
+def test_every_key_is_described():
+    page = documentation.page_text()
+    for section in sections():
+        for key, field in section.model_fields.items():
+            assert field.description, f"{section.__name__}.{key}"
+            assert f"| `{key}` |" in page
+
+
+def test_a_stale_page_is_noticed(monkeypatch, tmp_path):
+    stale = tmp_path / "README.md"
+    stale.write_text("old")
+    monkeypatch.setattr(documentation, "PAGE", stale)
+    with pytest.raises(ConfigurationError, match="make docs"):
+        documentation.check()
