@@ -6,7 +6,7 @@ from cfm import code_digest as module
 from cfm.code_digest import code_digest
 
 
-@pytest.fixture()
+@pytest.fixture
 def library(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "LIBRARY", tmp_path)
     package = tmp_path / "cfm"
@@ -18,7 +18,8 @@ def library(tmp_path, monkeypatch):
     (package / "codecs" / "one.py").write_text("ONE = 1\n")
     (package / "unused.py").write_text("VALUE = 1\n")
     script = tmp_path / "script.py"
-    script.write_text("from cfm.a import f\n\n\ndef main():\n    from cfm.codecs.one import ONE\n    return f() + ONE\n")
+    lines = ["from cfm.a import f", "", "", "def main():", "    from cfm.codecs.one import ONE", "    return f() + ONE"]
+    script.write_text("\n".join(lines) + "\n")
     return tmp_path
 
 

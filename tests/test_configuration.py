@@ -12,7 +12,7 @@ from cfm.errors import ConfigurationError
 REPOSITORY = Path(__file__).parents[1]
 
 
-@pytest.fixture()
+@pytest.fixture
 def demo():
     return yaml.safe_load((REPOSITORY / "config/demo.yaml").read_text(encoding="utf-8"))
 

@@ -137,12 +137,14 @@ class LearnedModels(Section):
         description="Folder of the weights, one file a point, and their manifest; `train` for the workflow's training."
     )
     n: int = Field(ge=8, multiple_of=2, description="Channels of the transforms (N).")
-    m: int | None = Field(None, ge=8, description="ELIC's latent channels (M).")
+    m: int | None = Field(
+        None, ge=8, description="Channels of the latent (M); as many as N, or ELIC's 320, where absent."
+    )
     groups: list[Annotated[int, Field(ge=1)]] = Field(
         default_factory=list, description="ELIC's channel groups, which sum to M; the paper's where absent."
     )
     context_channels: list[Annotated[int, Field(ge=1)]] = Field(
-        [224, 128], min_length=2, max_length=2, description="Widths of ELIC's channel-context networks."
+        default_factory=list, max_length=2, description="Widths of ELIC's channel-context networks; likewise."
     )
     lagrangians: PositiveFloats = Field(description="λ of `λ·255²·MSE + bpp`, one a point, ascending.")
     train: CodecTraining | None = Field(None, description="Training, used with `folder: train`.")
@@ -157,10 +159,9 @@ class LearnedModels(Section):
 
     def architecture(self, family: str) -> dict[str, Any]:
         """Arguments of the library's `Architecture` of a family."""
-        sizes = {"family": family, "channels": self.n}
-        if family == "elic":
-            sizes |= {"latent_channels": self.m, "groups": self.groups, "context_channels": self.context_channels}
-        return sizes
+        sizes = {"family": family, "channels": self.n, "latent_channels": self.m}
+        optional = {"groups": self.groups, "context_channels": self.context_channels}
+        return sizes | {key: value for key, value in optional.items() if value}
 
 
 class Codec(Section):
