@@ -61,6 +61,7 @@ include: "workflow/rules/precode.smk"
 include: "workflow/rules/allocation.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/ship.smk"
 
 
 rule all:

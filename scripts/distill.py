@@ -23,7 +23,7 @@ def main() -> None:
             load_network(device=device, **params.network),
             params.weighting,
             load_model(given.initial[0]).architecture,
-            CodecTraining(seed=params.seed, **settings),
+            CodecTraining(**settings),
             AnnotatedCrops(params.root, params.split),
             Path(given.initial[0]),
             Path(params.checkpoint),

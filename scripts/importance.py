@@ -43,7 +43,7 @@ def main() -> None:
         pictures = source_pictures(read_table(snakemake.input.subset, "subset"), params.shard, Path(params.pictures))
         packs = dict(zip(params.points, snakemake.input.packs, strict=True))
         precoded = PrecodedScales(make_codec(**params.codec), packs)
-        losses = measure(network, pictures, precoded, params.get("reference", "lossless"))
+        losses = measure(network, pictures, precoded, params.reference)
         write_table(losses, snakemake.output.losses, "losses")
 
 

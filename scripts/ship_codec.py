@@ -75,7 +75,7 @@ def main() -> None:
     with job(snakemake.log[0], snakemake.threads):
         parts = zip(given.weights, given.training_logs, params.benchmarks, strict=True)
         files = [dict(zip(("weights", "log", "benchmark"), map(Path, part), strict=True)) for part in parts]
-        pictures = validation_pictures(Path(params.pictures), params.count, params.networks)
+        pictures = validation_pictures(Path(params.pictures), params.picture_count, params.networks)
         folder = Path(snakemake.output.manifest).parent
         ship(folder, files, params.trainings, params.origin, pictures, params.what)
 

@@ -22,7 +22,7 @@ def main() -> None:
         architecture = Architecture(**settings.pop("architecture"))
         train_codec(
             architecture,
-            CodecTraining(seed=params.seed, **settings),
+            CodecTraining(**settings),
             source_of(Path(given[0]), params.pictures),
             Path(params.checkpoint),
             Path(made.weights),

@@ -76,7 +76,7 @@ def main() -> None:
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     with job(snakemake.log[0], snakemake.threads):
         initial = str(given.initial[0]) if given.initial else None
-        settings = TaskTraining.from_mapping({**params.training, "seed": params.seed, "initial": initial})
+        settings = TaskTraining.from_mapping({**params.training, "initial": initial})
         train_and_describe(
             params.task,
             Path(params.root),

@@ -31,7 +31,6 @@ rule train_codec:
         ),
         pictures=f"{PLAN.data_root}/{DATA.train_split}",
         checkpoint=R + "/checkpoints/codecs/{codec}/{point}.pt",
-        seed=CONFIGURATION.seed,
         device=CONFIGURATION.device,
     script:
         "../../scripts/train_codec.py"
@@ -65,7 +64,6 @@ rule distill:
         root=PLAN.data_root,
         split=DATA.train_split,
         checkpoint=R + "/checkpoints/distillation/{scheme}/{point}.pt",
-        seed=CONFIGURATION.seed,
         device=CONFIGURATION.device,
     script:
         "../../scripts/distill.py"

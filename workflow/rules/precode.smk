@@ -79,6 +79,7 @@ rule importance:
         network=lambda wildcards: PLAN.feature_network(wildcards.task),
         codec=lambda wildcards: PLAN.codec("feature_coding", wildcards.codec),
         points=lambda wildcards: PLAN.section("feature_coding", wildcards.codec).points,
+        reference=PLAN.importance_reference,
         device=CONFIGURATION.device,
     script:
         "../../scripts/importance.py"

@@ -31,7 +31,6 @@ rule train_task:
         val_split=DATA.split,
         training=lambda wildcards: PLAN.task_training(wildcards.task),
         checkpoint=R + "/checkpoints/tasks/{task}.pt",
-        seed=CONFIGURATION.seed,
         device=CONFIGURATION.device,
     script:
         "../../scripts/train_task.py"

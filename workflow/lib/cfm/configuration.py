@@ -96,6 +96,8 @@ class TaskTraining(Section):
     batch: int = Field(8, ge=1, description="Pictures a step.")
     learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate.")
     warmup: int = Field(200, ge=0, description="Steps of linear warm-up.")
+    reduced_part: float = Field(0.6, ge=0, le=1, description="Share of the steps, the first, at 3/4 of the size.")
+    seed: int | None = Field(None, ge=0, description="Seed of the training; the run's where absent.")
     initial: TaskName | None = Field(None, description="Task whose trained network the weights start from.")
 
 
@@ -128,6 +130,7 @@ class CodecTraining(Section):
     batch: int = Field(8, ge=1, description="Crops a step.")
     crop: int = Field(128, ge=64, description="Width and height of a crop, samples.")
     learning_rate: float = Field(1e-4, gt=0, description="Initial learning rate.")
+    seed: int | None = Field(None, ge=0, description="Seed of the training; the run's where absent.")
 
 
 class LearnedModels(Section):
@@ -137,9 +140,7 @@ class LearnedModels(Section):
         description="Folder of the weights, one file a point, and their manifest; `train` for the workflow's training."
     )
     n: int = Field(ge=8, multiple_of=2, description="Channels of the transforms (N).")
-    m: int | None = Field(
-        None, ge=8, description="Channels of the latent (M); as many as N, or ELIC's 320, where absent."
-    )
+    m: int | None = Field(None, ge=8, description="Channels of the latent (M); N, or 320 in ELIC, where absent.")
     groups: list[Annotated[int, Field(ge=1)]] = Field(
         default_factory=list, description="ELIC's channel groups, which sum to M; the paper's where absent."
     )
@@ -217,6 +218,7 @@ class DistillationTraining(Section):
     iterations: int = Field(ge=1, description="Optimiser steps for each weighting and point.")
     batch: int = Field(4, ge=1, description="Pictures a step.")
     learning_rate: float = Field(1e-4, gt=0, description="Initial learning rate; a tenth of it in the last fifth.")
+    seed: int | None = Field(None, ge=0, description="Seed of the training; the run's where absent.")
 
 
 class Distillation(Section):
@@ -253,8 +255,10 @@ class FeatureDataset(Section):
 class Importance(Section):
     """MFIP: predicted importance of the scales."""
 
-    reference: Literal["lossless"] = Field(
-        "lossless", description="What the loss is measured against: the heads' outputs for the lossless features."
+    reference: Literal["lossless", "detections"] = Field(
+        "lossless",
+        description="What a scale's loss is: that of the heads against their outputs for the lossless features, or the "
+        "drop of average precision against the detections in the uncompressed picture. Neither needs labels.",
     )
 
 

@@ -19,7 +19,5 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigurationError(
-            f"device: {name} is asked for, there are {torch.cuda.device_count()} GPUs; use auto"
-        )
+        raise ConfigurationError(f"device: {name} is asked for, there are {torch.cuda.device_count()} GPUs; use auto")
     return device

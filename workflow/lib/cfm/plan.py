@@ -237,6 +237,12 @@ class Plan:
         study = self.configuration.feature_coding
         return list(product(study.sensitivity.tasks, study.sensitivity.codecs)) if study else []
 
+    @property
+    def importance_reference(self) -> str:
+        """What the losses behind the importance of scales refer to."""
+        study = self.configuration.feature_coding
+        return study.importance.reference if study else ""
+
     def precoded_streams(self, task: str, name: str) -> list[str]:
         """Tables of the precoded streams of all points and shards."""
         folder = f"{self.results}/feature_coding/precode/{task}/{name}"

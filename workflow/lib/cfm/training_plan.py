@@ -7,6 +7,8 @@ from typing import Any
 from cfm.errors import ConfigurationError
 from cfm.plan import ANNOTATIONS, Plan
 
+SHIPPED = "workflow/models/demo"
+
 
 class TrainingPlan(Plan):
     """A plan with the parameters of the training rules."""
@@ -29,7 +31,11 @@ class TrainingPlan(Plan):
 
     def task_training(self, task: str) -> dict[str, Any]:
         """Settings of a network's training, without its initial weights."""
-        return self.configuration.tasks[task].train.model_dump(exclude={"initial"})
+        return self.seeded(self.configuration.tasks[task].train.model_dump(exclude={"initial"}))
+
+    def seeded(self, training: dict[str, Any]) -> dict[str, Any]:
+        """Settings of a training with the run's seed where they have none."""
+        return training | {"seed": self.configuration.seed if training["seed"] is None else training["seed"]}
 
     def initial_weights(self, task: str) -> list[str]:
         """The weights that a network's training starts from: none or one."""
@@ -63,7 +69,7 @@ class TrainingPlan(Plan):
         """Family, channels and settings of a point's training."""
         study, models = self.codec_section(name)
         first = point == len(models.lagrangians) - 1
-        settings = models.train.model_dump()
+        settings = self.seeded(models.train.model_dump())
         finetune_iterations = settings.pop("finetune_iterations")
         if not first:
             settings["iterations"] = finetune_iterations
@@ -86,7 +92,7 @@ class TrainingPlan(Plan):
         """Settings of the fine-tuning at a point of the base codec."""
         study = self.configuration.distillation
         index = self.section("distillation", study.base).points.index(point)
-        return {"lambda_": study.lagrangians[index], **study.train.model_dump()}
+        return {"lambda_": study.lagrangians[index], **self.seeded(study.train.model_dump())}
 
     @property
     def trained_models(self) -> list[str]:
@@ -99,3 +105,55 @@ class TrainingPlan(Plan):
         if "distillation" in self.studies and self.configuration.distillation.folder == "train":
             files += [self.codec_weights("distillation", *setting)[0] for setting in self.settings("distillation")]
         return files
+
+    # Shipping
+
+    def shipped_models(self) -> list[str]:
+        """The manifests of everything that `ship_models` puts into the checkout."""
+        tasks = [f"{SHIPPED}/tasks/{t}.json" for t, n in self.configuration.tasks.items() if n.weights == "train"]
+        codecs = [f"{SHIPPED}/codecs/{name}/manifest.json" for name in self.trained_codecs()]
+        distillation = self.configuration.distillation
+        weightings = distillation.weightings if distillation and distillation.folder == "train" else []
+        return tasks + codecs + [f"{SHIPPED}/codecs/distillation/{name}/manifest.json" for name in weightings]
+
+    def trained_codecs(self) -> list[str]:
+        """Names of the codecs that the run trains."""
+        studies = [study for study in ("image_coding", "feature_coding") if study in self.studies]
+        codecs = [
+            (name, codec) for study in studies for name, codec in getattr(self.configuration, study).codecs.items()
+        ]
+        return [name for name, codec in codecs if codec.models and codec.models.folder == "train"]
+
+    def shipped_files(self, folder: str) -> dict[str, list[str]]:
+        """Weights, logs and benchmarks of the points of a folder of models, such as "elic" or "distillation/none"."""
+        kind, name = model_kind(folder)
+        rule = "distill" if kind == "distillation" else "train_codec"
+        section = self.section("distillation", self.base_name) if kind == "distillation" else None
+        points = (section or self.section(self.codec_section(name)[0], name)).points
+        return {
+            "weights": [f"{self.results}/models/{kind}/{name}/{point}.safetensors" for point in points],
+            "training_logs": [f"{self.results}/models/{kind}/{name}/{point}.csv" for point in points],
+            "benchmarks": [f"{self.results}/benchmarks/{rule}/{name}/{point}.tsv" for point in points],
+        }
+
+    def shipped_trainings(self, folder: str) -> list[dict[str, Any]]:
+        """Settings of the trainings of a folder of models, one a point."""
+        kind, name = model_kind(folder)
+        if kind == "distillation":
+            extra = {"crop": 256, "schedule": "step"}
+            return [self.distillation_training(p) | extra for p in self.section(kind, self.base_name).points]
+        points = self.section(self.codec_section(name)[0], name).points
+        return [self.codec_training(name, point) for point in points]
+
+    def shipped_networks(self, folder: str) -> list[dict[str, Any]]:
+        """Networks whose features a codec is scored on; none for a codec of pictures."""
+        kind, name = model_kind(folder)
+        if kind == "distillation" or self.codec_section(name)[0] == "image_coding":
+            return []
+        return [self.network(task) for task in self.dataset_tasks]
+
+
+def model_kind(folder: str) -> tuple[str, str]:
+    """("codecs", name) or ("distillation", weighting) of a folder of shipped models."""
+    kind, _, name = folder.rpartition("/")
+    return kind or "codecs", name

@@ -1,0 +1,64 @@
+"""The demo's models: from a run that trained them into the checkout, scored and described.
+
+Needs: the models of a run with config/retrain.yaml, validation pictures.
+Makes: workflow/models/demo/tasks/<task>.{safetensors,json}, workflow/models/demo/codecs/<codec>/<point>.safetensors and
+manifest.json, workflow/models/demo/codecs/distillation/<weighting>/...
+"""
+
+SHIPPED = "workflow/models/demo"
+
+
+rule ship_task:
+    input:
+        weights=R + "/models/tasks/{task}.safetensors",
+        manifest=R + "/models/tasks/{task}.json",
+    output:
+        weights=SHIPPED + "/tasks/{task}.safetensors",
+        manifest=SHIPPED + "/tasks/{task}.json",
+    log:
+        R + "/logs/ship_task/{task}.log",
+    shell:
+        "(cp {input.weights} {output.weights} && cp {input.manifest} {output.manifest}) 2> {log}"
+
+
+rule ship_codec:
+    input:
+        unpack(
+            lambda wildcards: {
+                name: files
+                for name, files in PLAN.shipped_files(wildcards.models).items()
+                if name != "benchmarks"
+            }
+        ),
+        annotations=PLAN.annotations(DATA.split),
+        networks=lambda wildcards: [
+            network["weights"] for network in PLAN.shipped_networks(wildcards.models)
+        ],
+    output:
+        manifest=SHIPPED + "/codecs/{models}/manifest.json",
+    log:
+        R + "/logs/ship_codec/{models}.log",
+    benchmark:
+        R + "/benchmarks/ship_codec/{models}.tsv"
+    conda:
+        "../../envs/cfm.yaml"
+    params:
+        code=lambda wildcards: PLAN.code("ship_codec"),
+        benchmarks=lambda wildcards: PLAN.shipped_files(wildcards.models)["benchmarks"],
+        trainings=lambda wildcards: PLAN.shipped_trainings(wildcards.models),
+        origin=lambda wildcards: {
+            "data": f"scenes of seed {CONFIGURATION.seed}",
+            "device": CONFIGURATION.device,
+            "command": "make retrain",
+        },
+        networks=lambda wildcards: PLAN.shipped_networks(wildcards.models),
+        pictures=PLAN.pictures_folder,
+        picture_count=24,
+        what="the first 24 validation pictures",
+    script:
+        "../../scripts/ship_codec.py"
+
+
+rule ship_models:
+    input:
+        PLAN.shipped_models(),
