@@ -65,6 +65,8 @@ def test_several_codecs_with_several_schemes_are_told_apart(tables):
 
 def test_a_study_without_rows_or_without_accuracy_is_drawn(tables, tmp_path):
     save_figure(rate_accuracy(tables["curves"][:0], "distillation"), tmp_path / "empty.svg")
+    nowhere = tables["curves"].assign(quality=np.nan, quality_low=np.nan, quality_high=np.nan)
+    assert texts(rate_accuracy(nowhere, "distillation")) == []
     nothing = tables["curves"].assign(quality=0.0, quality_low=0.0, quality_high=0.0)
     save_figure(rate_accuracy(nothing, "distillation"), tmp_path / "nothing.svg")
 
@@ -95,3 +97,13 @@ def test_labels_keep_their_distance_order_and_mean(count):
 def test_names_keep_their_colours():
     assert colours_of(["x264", "vvenc"])["vvenc"] == colours_of(["vvenc"])["vvenc"]
     assert len(set(colours_of(["a", "b"]).values())) == 2
+
+
+def test_a_codec_without_a_task_leaves_its_panel_out(tables):
+    names = ("loss_rate_points", "loss_rate_fit", "rate_phi_points", "rate_phi_fit", "importance")
+    left = {name: tables[name].query("codec != 'vvenc' or task != 'keypoints'") for name in names}
+    figure = rate_phi_fits(left["rate_phi_points"], left["rate_phi_fit"])
+    assert [axes.axison for axes in figure.axes] == [True, True, True, False]
+    figure = loss_rate_fits(left["loss_rate_points"], left["loss_rate_fit"], left["importance"])
+    assert sum(axes.axison for axes in figure.axes) == 3
+    assert len(allocation_weights(tables["importance"][:0]).axes) == 1

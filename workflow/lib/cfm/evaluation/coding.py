@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,28 +14,8 @@ from cfm.codecs.pack import PackWriter
 from cfm.codecs.picture import Picture
 from cfm.data.colour import rgb_to_yuv420, yuv420_to_rgb
 from cfm.data.images import read_rgb
+from cfm.data.shards import SourcePicture
 from cfm.progress import Progress
-
-
-class Shard(NamedTuple):
-    """Pictures of one job.
-
-    Attributes
-    ----------
-    image_ids : sequence of int
-        COCO ids.
-    paths : sequence of Path
-        Their files.
-    """
-
-    image_ids: Sequence[int]
-    paths: Sequence[Path]
-
-
-def read_shard(subset: pd.DataFrame, folder: Path | str, shard: int) -> Shard:
-    """The pictures of a shard of a subset table, under the split's folder."""
-    rows = subset[subset["shard"] == shard]
-    return Shard([int(i) for i in rows["image_id"]], [Path(folder) / name for name in rows["file_name"]])
 
 
 def to_layout(rgb: np.ndarray, layout: str) -> Picture:
@@ -50,7 +30,7 @@ def to_rgb(picture: Picture) -> np.ndarray:
     return yuv420_to_rgb(picture) if picture.layout == "yuv420" else np.stack(picture.planes, axis=-1)
 
 
-def encode_pictures(codec: Any, point: int, shard: Shard, pack: Path) -> pd.DataFrame:
+def encode_pictures(codec: Any, point: int, pictures: Sequence[SourcePicture], pack: Path) -> pd.DataFrame:
     """Encode a shard at one operating point.
 
     Parameters
@@ -59,8 +39,8 @@ def encode_pictures(codec: Any, point: int, shard: Shard, pack: Path) -> pd.Data
         See the contract in `cfm.codecs.registry`.
     point : int
         QP or index of a trained model.
-    shard : Shard
-        Pictures.
+    pictures : sequence of SourcePicture
+        A shard.
     pack : path
         The zip of streams to write.
 
@@ -70,9 +50,9 @@ def encode_pictures(codec: Any, point: int, shard: Shard, pack: Path) -> pd.Data
         Table of the schema `streams`.
     """
     rows = []
-    progress = Progress(len(shard.image_ids), "pictures", f"encoding {codec.name} at {point}")
+    progress = Progress(len(pictures), "pictures", f"encoding {codec.name} at {point}")
     with PackWriter(pack) as writer:
-        for image_id, path in zip(*shard, strict=True):
+        for image_id, path in pictures:
             picture = to_layout(read_rgb(path), codec.layout)
             started_s = time.perf_counter()
             stream = codec.encode(picture, point)

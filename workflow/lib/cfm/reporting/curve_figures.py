@@ -36,7 +36,7 @@ def rate_accuracy(curves: pd.DataFrame, study: str) -> Figure:
         The study that is drawn.
     """
     rows = curves[(curves["study"] == study) & (curves["metric"] == curves["task"].map(main_metric))]
-    coded = rows[rows["scheme"] != UNCOMPRESSED]
+    coded = rows[(rows["scheme"] != UNCOMPRESSED) & rows["quality"].notna()]
     tasks = list(dict.fromkeys(coded["task"]))
     groups = sorted(set(coded["codec"])) if study == "feature_coding" else [None]
     with styled():

@@ -47,7 +47,7 @@ COLOURS = {
     "mfiba": PALETTE[0],
     "saba": PALETTE[1],
 }
-SCALE_COLOURS = seaborn.color_palette("viridis", 6).as_hex()
+SCALE_COLOURS = seaborn.color_palette("viridis", 8).as_hex()  # as many scales as a configuration may name
 NAMES = {
     "none": "unweighted",
     "ground_truth": "ground truth",

@@ -95,12 +95,18 @@ def rate_of_fit(fit: pd.Series, phi: np.ndarray) -> np.ndarray:
 
 
 def _grid(rows: pd.DataFrame) -> tuple[Figure, dict[tuple[str, str], Axes]]:
-    """Panels, one row a codec and one column a task, that have titles."""
+    """Panels with titles, one row a codec and one column a task, for the pairs that there are."""
     codecs, tasks = sorted(set(rows["codec"])), list(dict.fromkeys(rows["task"]))
-    figure, axes = panels(len(codecs), len(tasks), width=4.0)
-    named = {(codec, task): axes[r][c] for r, codec in enumerate(codecs) for c, task in enumerate(tasks)}
-    for (codec, task), panel in named.items():
-        panel.set_title(f"{display_name(task)}, {display_name(codec)}")
+    figure, axes = panels(max(len(codecs), 1), max(len(tasks), 1), width=4.0)
+    present = set(zip(rows["codec"], rows["task"], strict=True))
+    named = {}
+    for r, codec in enumerate(codecs):
+        for c, task in enumerate(tasks):
+            if (codec, task) in present:
+                named[codec, task] = axes[r][c]
+                axes[r][c].set_title(f"{display_name(task)}, {display_name(codec)}")
+            else:
+                axes[r][c].set_axis_off()
     return figure, named
 
 

@@ -46,7 +46,7 @@ def idse_scatter(distances: pd.DataFrame, correlation: pd.DataFrame, task: str) 
 
 def _sequence(count: int) -> list[str]:
     """Colours of an ordered set."""
-    return [SCALE_COLOURS[round(n * 4 / max(count - 1, 1))] for n in range(count)]
+    return [SCALE_COLOURS[round(n * 6 / max(count - 1, 1))] for n in range(count)]
 
 
 def importance_maps(pictures: Sequence[np.ndarray], maps: Sequence[np.ndarray], block: int) -> Figure:
