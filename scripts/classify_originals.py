@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from cfm.data.shards import source_pictures
 from cfm.device import resolve_device
-from cfm.evaluation.coding import read_shard
 from cfm.evaluation.detections import classification_from_prediction
 from cfm.evaluation.pictures import predictions
 from cfm.job import job
@@ -16,8 +16,10 @@ def main() -> None:
     files, params = snakemake.input, snakemake.params
     with job(snakemake.log[0], snakemake.threads):
         network = load_network(device=str(resolve_device(params.device)), **params.network)
-        shard = read_shard(read_table(files.subset, "subset"), params.pictures, 0)
-        found = [classification_from_prediction(image_id, scores) for image_id, scores in predictions(network, shard)]
+        pictures = source_pictures(read_table(files.subset, "subset"), 0, params.pictures)
+        found = [
+            classification_from_prediction(image_id, scores) for image_id, scores in predictions(network, pictures)
+        ]
         write_table(pd.concat(found, ignore_index=True), snakemake.output.classes, "classifications")
 
 

@@ -1,8 +1,8 @@
 """Detections of a task network on the uncompressed pictures of a shard."""
 
+from cfm.data.shards import source_pictures
 from cfm.device import resolve_device
 from cfm.evaluation.average_precision import load_annotations
-from cfm.evaluation.coding import read_shard
 from cfm.evaluation.detections import label_categories
 from cfm.evaluation.pictures import detect_originals
 from cfm.job import job
@@ -15,10 +15,10 @@ def main() -> None:
     files, params = snakemake.input, snakemake.params
     with job(snakemake.log[0], snakemake.threads):
         network = load_network(device=str(resolve_device(params.device)), **params.network)
-        shard = read_shard(read_table(files.subset, "subset"), params.pictures, params.shard)
+        pictures = source_pictures(read_table(files.subset, "subset"), params.shard, params.pictures)
         annotated = load_annotations(files.annotations).getCatIds()
         categories = label_categories(getattr(network, "category_ids", None), annotated)
-        write_table(detect_originals(network, shard, categories), snakemake.output.detections, "detections")
+        write_table(detect_originals(network, pictures, categories), snakemake.output.detections, "detections")
 
 
 if __name__ == "__main__":

@@ -3,30 +3,19 @@
 from pathlib import Path
 
 from cfm.codecs.registry import make_codec
-from cfm.evaluation.coding import encode_pictures, read_shard
+from cfm.data.shards import source_pictures
+from cfm.evaluation.coding import encode_pictures
 from cfm.job import job
 from cfm.reporting.tables import read_table, write_table
 
 
-def encode(pack: Path, streams: Path, subset: Path, pictures: str, shard: int, codec: dict, point: int) -> None:
-    """Write the streams of a shard and the table of their sizes."""
-    chosen = read_shard(read_table(subset, "subset"), pictures, shard)
-    write_table(encode_pictures(make_codec(**codec), point, chosen, pack), streams, "streams")
-
-
 def main() -> None:
     """Hand over what the rule gives."""
-    files, params = (snakemake.input, snakemake.output), snakemake.params
+    given, made, params = snakemake.input, snakemake.output, snakemake.params
     with job(snakemake.log[0], snakemake.threads):
-        encode(
-            Path(files[1].pack),
-            Path(files[1].streams),
-            files[0].subset,
-            params.pictures,
-            params.shard,
-            params.codec,
-            params.point,
-        )
+        pictures = source_pictures(read_table(given.subset, "subset"), params.shard, params.pictures)
+        streams = encode_pictures(make_codec(**params.codec), params.point, pictures, Path(made.pack))
+        write_table(streams, made.streams, "streams")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,14 @@
 """What the heads find in the pyramids that an allocation's operating points decode: one shard."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from cfm.codecs.registry import make_codec
+from cfm.data.shards import SourcePicture, source_pictures
 from cfm.device import resolve_device
 from cfm.evaluation.average_precision import load_annotations
 from cfm.evaluation.detections import detections_from_prediction, gather_detections, label_categories
 from cfm.features.decoding import allocated_outcomes, chosen_streams
-from cfm.features.precoding import PrecodedScales, SourcePicture, source_pictures
+from cfm.features.precoding import PrecodedScales
 from cfm.job import job
 from cfm.reporting.tables import read_table, read_tables, write_table
 from cfm.tasks.contract import TaskNetwork
@@ -36,7 +35,7 @@ def main() -> None:
     given, params, output = snakemake.input, snakemake.params, snakemake.output
     with job(snakemake.log[0], snakemake.threads):
         network = load_network(device=str(resolve_device(params.device)), **params.network)
-        pictures = source_pictures(read_table(given.subset, "subset"), params.shard, Path(params.pictures))
+        pictures = source_pictures(read_table(given.subset, "subset"), params.shard, params.pictures)
         precoded = PrecodedScales(make_codec(**params.codec), dict(zip(params.points, given.packs, strict=True)))
         allocation = read_table(given.allocation, "allocation")
         allocation = allocation[allocation["image_id"].isin([picture.image_id for picture in pictures])]

@@ -1,9 +1,9 @@
 """Decode a shard's streams, run the task network on the decoded pictures and compare features."""
 
 from cfm.codecs.registry import make_codec
+from cfm.data.shards import source_pictures
 from cfm.device import resolve_device
 from cfm.evaluation.average_precision import load_annotations
-from cfm.evaluation.coding import read_shard
 from cfm.evaluation.detections import label_categories
 from cfm.evaluation.pictures import evaluate_pictures
 from cfm.job import job
@@ -16,11 +16,11 @@ def main() -> None:
     files, out, params = snakemake.input, snakemake.output, snakemake.params
     with job(snakemake.log[0], snakemake.threads):
         network = load_network(device=str(resolve_device(params.device)), **params.network)
-        shard = read_shard(read_table(files.subset, "subset"), params.pictures, params.shard)
+        pictures = source_pictures(read_table(files.subset, "subset"), params.shard, params.pictures)
         annotated = load_annotations(files.annotations).getCatIds()
         categories = label_categories(getattr(network, "category_ids", None), annotated)
         codec = make_codec(**params.codec)
-        found = evaluate_pictures(network, codec, shard, files.pack, files.sketches, params.block, categories)
+        found = evaluate_pictures(network, codec, pictures, files.pack, files.sketches, params.block, categories)
         write_table(found.detections, out.detections, "detections")
         write_table(found.distances.assign(**params.setting), out.distances, "distances")
 

@@ -1,14 +1,13 @@
 """What the heads lose when one scale of a picture is coded: MFIP's measurements on a shard."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from cfm.codecs.registry import make_codec
 from cfm.data.images import read_rgb
+from cfm.data.shards import SourcePicture, source_pictures
 from cfm.device import resolve_device
 from cfm.features.extraction import extract
-from cfm.features.precoding import PrecodedScales, SourcePicture, source_pictures
+from cfm.features.precoding import PrecodedScales
 from cfm.job import job
 from cfm.progress import Progress
 from cfm.reporting.tables import read_table, write_table
@@ -40,7 +39,7 @@ def main() -> None:
     params = snakemake.params
     with job(snakemake.log[0], snakemake.threads):
         network = load_network(device=str(resolve_device(params.device)), **params.network)
-        pictures = source_pictures(read_table(snakemake.input.subset, "subset"), params.shard, Path(params.pictures))
+        pictures = source_pictures(read_table(snakemake.input.subset, "subset"), params.shard, params.pictures)
         packs = dict(zip(params.points, snakemake.input.packs, strict=True))
         precoded = PrecodedScales(make_codec(**params.codec), packs)
         losses = measure(network, pictures, precoded, params.reference)

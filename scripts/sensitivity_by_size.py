@@ -1,18 +1,17 @@
 """What the heads find when one scale alone is coded, at every point: one shard of figure 1 of MFIBA."""
 
-from pathlib import Path
-
 import pandas as pd
 import torch
 
 from cfm.codecs.registry import make_codec
 from cfm.data.images import read_rgb
+from cfm.data.shards import SourcePicture, source_pictures
 from cfm.device import resolve_device
 from cfm.evaluation.average_precision import load_annotations
 from cfm.evaluation.detections import detections_from_prediction, gather_detections, label_categories
 from cfm.features.decoding import degraded_pyramids
 from cfm.features.extraction import extract
-from cfm.features.precoding import PrecodedScales, SourcePicture, source_pictures
+from cfm.features.precoding import PrecodedScales
 from cfm.job import job
 from cfm.progress import Progress
 from cfm.reporting.tables import read_table, write_table
@@ -43,7 +42,7 @@ def main() -> None:
     params = snakemake.params
     with job(snakemake.log[0], snakemake.threads):
         network = load_network(device=str(resolve_device(params.device)), **params.network)
-        pictures = source_pictures(read_table(snakemake.input.subset, "subset"), params.shard, Path(params.pictures))
+        pictures = source_pictures(read_table(snakemake.input.subset, "subset"), params.shard, params.pictures)
         packs = dict(zip(params.points, snakemake.input.packs, strict=True))
         category_ids = label_categories(
             getattr(network, "category_ids", None), load_annotations(snakemake.input.annotations).getCatIds()

@@ -1,14 +1,13 @@
 """Sketches of a task network's Jacobian at the pictures of a shard."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 
 from cfm.data.colour import rgb_to_yuv420
 from cfm.data.images import read_rgb
+from cfm.data.shards import SourcePicture, source_pictures
 from cfm.device import resolve_device
-from cfm.features.precoding import SourcePicture, source_pictures
 from cfm.job import job
 from cfm.progress import Progress
 from cfm.reporting.tables import read_table, write_table
@@ -42,7 +41,7 @@ def main() -> None:
     params, rows = snakemake.params, []
     with job(snakemake.log[0], snakemake.threads):
         network = load_network(device=str(resolve_device(params.device)), **params.network)
-        pictures = source_pictures(read_table(snakemake.input.subset, "subset"), params.shard, Path(params.pictures))
+        pictures = source_pictures(read_table(snakemake.input.subset, "subset"), params.shard, params.pictures)
         made = sketches(network, pictures, params.sketch["probes"], params.sketch["objectness"], params.seed)
         save_sketches(snakemake.output.sketches, summarised(made, params.sketch["block"], rows))
         columns = ["image_id", "probes", "weight_y", "weight_cb", "weight_cr", "importance_mean", "importance_max"]

@@ -8,9 +8,9 @@ import pandas as pd
 from cfm.data.classification import list_classification
 from cfm.data.coco import CocoFolder
 from cfm.data.scenes.categories import OBJECT_CLASSES
+from cfm.data.shards import SourcePicture
 from cfm.device import resolve_device
 from cfm.evaluation.average_precision import load_annotations, match_detections
-from cfm.evaluation.coding import Shard
 from cfm.evaluation.detections import classification_from_prediction
 from cfm.evaluation.pictures import detect_originals, predictions
 from cfm.evaluation.top1 import match_classes
@@ -32,16 +32,20 @@ def score(task: str, weights: Path, root: Path, split: str, device: str) -> dict
     network = load_network(f"cfm.tasks.demo:{task}", device, weights=str(weights))
     if task == "classification":
         table = list_classification(root, split, OBJECT_CLASSES)
-        shard = Shard(list(table["image_id"]), [root / split / name for name in table["file_name"]])
-        found = [classification_from_prediction(image_id, scores) for image_id, scores in predictions(network, shard)]
+        files = zip(table["image_id"], table["file_name"], strict=True)
+        pictures = [SourcePicture(int(image_id), root / split / name) for image_id, name in files]
+        found = [
+            classification_from_prediction(image_id, scores) for image_id, scores in predictions(network, pictures)
+        ]
         top1 = match_classes(table, pd.concat(found, ignore_index=True)).quality("top1")
         return {"split": split, "pictures": len(table), "top1": round(top1, 4)}
     folder = CocoFolder(root, split, task)
-    shard = Shard(list(folder.pictures), [folder.picture_path(image_id) for image_id in folder.pictures])
-    detections = detect_originals(network, shard, network.category_ids)
+    pictures = [SourcePicture(image_id, folder.picture_path(image_id)) for image_id in folder.pictures]
+    image_ids = list(folder.pictures)
+    detections = detect_originals(network, pictures, network.category_ids)
     annotations = load_annotations(folder.annotation_path)
     content: dict[str, Any] = {"split": split}
-    for ids in (shard.image_ids, shard.image_ids[:FIRST]):
+    for ids in (image_ids, image_ids[:FIRST]):
         part = {name: match_detections(annotations, detections, kind, ids) for name, kind in KINDS[task].items()}
         values = {
             f"{name}_{metric}": round(float(value), 4)
@@ -49,7 +53,7 @@ def score(task: str, weights: Path, root: Path, split: str, device: str) -> dict
             for metric, value in matched.qualities().items()
             if value == value
         }
-        content["all" if ids is shard.image_ids else "first"] = {"pictures": len(ids), **values}
+        content["all" if ids is image_ids else "first"] = {"pictures": len(ids), **values}
     return content
 
 

@@ -11,10 +11,11 @@ from PIL import Image
 
 from cfm.codecs.pack import PackWriter, read_pack
 from cfm.codecs.picture import Picture
+from cfm.data.shards import source_pictures
 from cfm.errors import BitstreamError, InputError
 from cfm.features.decoding import allocated_outcomes, chosen_streams, degraded_pyramids
 from cfm.features.extraction import extract
-from cfm.features.precoding import PrecodedScales, precode, source_pictures
+from cfm.features.precoding import PrecodedScales, precode
 
 
 class ZlibCodec:

@@ -16,7 +16,8 @@ import torch
 
 from cfm.codecs.pack import read_pack
 from cfm.data.images import read_rgb
-from cfm.evaluation.coding import Shard, to_layout, to_rgb, to_yuv420
+from cfm.data.shards import SourcePicture
+from cfm.evaluation.coding import to_layout, to_rgb, to_yuv420
 from cfm.evaluation.detections import detections_from_prediction, gather_detections
 from cfm.features.extraction import extract
 from cfm.progress import Progress
@@ -31,17 +32,17 @@ class Evaluated(NamedTuple):
     distances: pd.DataFrame
 
 
-def detect_originals(network: Any, shard: Shard, category_ids: Sequence[int]) -> pd.DataFrame:
+def detect_originals(network: Any, pictures: Sequence[SourcePicture], category_ids: Sequence[int]) -> pd.DataFrame:
     """Detections on the uncompressed pictures of a shard: table of the schema `detections`."""
     return gather_detections(
-        detections_from_prediction(image_id, found, category_ids) for image_id, found in predictions(network, shard)
+        detections_from_prediction(image_id, found, category_ids) for image_id, found in predictions(network, pictures)
     )
 
 
-def predictions(network: Any, shard: Shard) -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
+def predictions(network: Any, pictures: Sequence[SourcePicture]) -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
     """Id and what the network's heads give, for every uncompressed picture of a shard."""
-    progress = Progress(len(shard.image_ids), "pictures", f"{network.name} on uncompressed pictures")
-    for image_id, path in zip(*shard, strict=True):
+    progress = Progress(len(pictures), "pictures", f"{network.name} on uncompressed pictures")
+    for image_id, path in pictures:
         features, prepared = extract(network, read_rgb(path))
         with torch.no_grad():
             yield image_id, network.predict(features, prepared)
@@ -57,7 +58,13 @@ def predict(
 
 
 def evaluate_pictures(
-    network: Any, codec: Any, shard: Shard, pack: Path, sketches: Path, block: int, category_ids: Sequence[int]
+    network: Any,
+    codec: Any,
+    pictures: Sequence[SourcePicture],
+    pack: Path,
+    sketches: Path,
+    block: int,
+    category_ids: Sequence[int],
 ) -> Evaluated:
     """Decode a shard's streams and measure what the network makes of them.
 
@@ -70,8 +77,8 @@ def evaluate_pictures(
         See the contract in `cfm.tasks.contract`.
     codec : codec
         The one that made the pack.
-    shard : Shard
-        Pictures.
+    pictures : sequence of SourcePicture
+        A shard.
     pack, sketches : path
         Streams, and the Jacobian sketches of the originals for this network.
     block : int
@@ -81,8 +88,8 @@ def evaluate_pictures(
     """
     streams = read_pack(pack)
     frames, rows = [], []
-    progress = Progress(len(shard.image_ids), "pictures", f"evaluating {codec.name} with {network.name}")
-    for image_id, path in zip(*shard, strict=True):
+    progress = Progress(len(pictures), "pictures", f"evaluating {codec.name} with {network.name}")
+    for image_id, path in pictures:
         original = to_layout(read_rgb(path), codec.layout)
         decoded = codec.decode(streams[f"{image_id:012d}"])
         reference, _ = extract(network, to_rgb(original))

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from cfm.data.images import read_rgb
+from cfm.data.shards import SourcePicture
 from cfm.errors import InputError
 from cfm.features.extraction import extract
-from cfm.features.precoding import PrecodedScales, SourcePicture
+from cfm.features.precoding import PrecodedScales
 from cfm.progress import Progress
 from cfm.tasks.contract import TaskNetwork
 

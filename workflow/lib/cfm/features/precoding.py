@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -16,35 +15,12 @@ from torch import Tensor
 
 from cfm.codecs.pack import PackWriter, read_pack
 from cfm.data.images import read_rgb
+from cfm.data.shards import SourcePicture
 from cfm.errors import BitstreamError
 from cfm.features.extraction import extract
 from cfm.features.mosaic import PictureCodec, decode_scale, encode_scale, read_header
 from cfm.progress import Progress
 from cfm.tasks.contract import TaskNetwork
-
-
-class SourcePicture(NamedTuple):
-    """A picture of the subset.
-
-    Attributes
-    ----------
-    image_id : int
-        COCO id.
-    path : Path
-        Its file.
-    """
-
-    image_id: int
-    path: Path
-
-
-def source_pictures(subset: pd.DataFrame, shard: int, folder: Path) -> list[SourcePicture]:
-    """The pictures of one shard of a subset table (columns image_id, file_name, shard), in the table's order."""
-    rows = subset[subset["shard"] == shard]
-    return [
-        SourcePicture(int(image_id), folder / name)
-        for image_id, name in zip(rows["image_id"], rows["file_name"], strict=True)
-    ]
 
 
 def member_name(image_id: int, scale: int) -> str:
