@@ -88,6 +88,7 @@ rule page:
         "../../envs/cfm.yaml"
     params:
         code=PLAN.code("page"),
+        texts=PLAN.page_texts(),
         figures=PLAN.page_figures(),
         benchmarks=f"{R}/benchmarks",
         run=CONFIGURATION.run,

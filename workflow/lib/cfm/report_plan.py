@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, NamedTuple
 
 from cfm.training_plan import TrainingPlan
@@ -96,6 +97,12 @@ class ReportPlan(TrainingPlan):
         """What a figure's drawing is told beside its tables."""
         task, _, codec = name.partition("-")
         return {"kind": kind, "study": name, "task": task, "codec": codec}
+
+    def page_texts(self) -> str:
+        """Digest of the page's template and captions, which no digest of code sees."""
+        template = self.repository / "workflow/lib/cfm/reporting/page.html.j2"
+        captions = sorted((self.repository / "workflow/report").glob("*.rst"))
+        return hashlib.sha256(b"\0".join(path.read_bytes() for path in [template, *captions])).hexdigest()[:16]
 
     def page_tables(self) -> dict[str, list[str]]:
         """Input tables of the page, by schema name."""
