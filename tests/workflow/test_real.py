@@ -5,7 +5,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-
 from tests.workflow.conftest import REPOSITORY
 
 SHARED = REPOSITORY.parent / "shared"
@@ -14,7 +13,7 @@ pytestmark = [
     pytest.mark.shared,
     pytest.mark.skipif(
         not (SHARED / "coco-mini").is_dir(),
-        reason="the real pictures (../shared/coco-mini) are not beside this checkout",
+        reason="no ../shared/coco-mini beside this checkout",
     ),
 ]
 

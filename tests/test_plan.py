@@ -1,0 +1,94 @@
+"""What the demo's configuration asks for."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cfm.configuration import parse_configuration
+from cfm.documentation import merge
+from cfm.errors import ConfigurationError
+from cfm.report_plan import ReportPlan
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def read(name):
+    return yaml.safe_load((REPOSITORY / "config" / name).read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def demo():
+    return ReportPlan(parse_configuration(read("demo.yaml")), REPOSITORY)
+
+
+@pytest.fixture
+def retrain():
+    return ReportPlan(parse_configuration(merge(read("demo.yaml"), read("retrain.yaml"))), REPOSITORY)
+
+
+def test_pictures_fill_their_shards():
+    values = read("demo.yaml")
+    values["data"] |= {"pictures": 21, "shard_size": 10}
+    assert ReportPlan(parse_configuration(values), REPOSITORY).shards == ["0000", "0001", "0002"]
+
+
+def test_every_curve_is_asked_for_once(demo):
+    curves = demo.curves()
+    assert len(curves) == len(set(curves))
+    assert ("feature_coding", "keypoints", "elic", "mfiba") in curves
+    assert ("distillation", "detection", "cheng2020-attn", "objectness") in curves
+    assert ("image_coding", "classification", "none", "uncompressed") in curves
+
+
+def test_a_job_is_given_the_weights_of_its_point_only(demo):
+    codec = demo.codec("image_coding", "cheng2020-attn", "sse", [2])
+    assert list(codec["weights"]) == [2]
+    assert codec["weights"][2].endswith("codecs/cheng2020-attn/2.safetensors")
+    assert demo.codec("distillation", "cheng2020-attn", "objectness", [1])["weights"][1].endswith(
+        "distillation/objectness/1.safetensors"
+    )
+
+
+def test_standard_codecs_name_no_weights(demo):
+    assert demo.codec("image_coding", "x265") == {"name": "x265", "preset": "veryslow"}
+
+
+def test_an_allocation_is_given_the_settings_that_it_uses(demo):
+    assert "lambda_sweep" in demo.allocation("mfiba")
+    assert "lambda_sweep" not in demo.allocation("uniform")
+
+
+def test_phi_is_the_lagrangian_of_a_learned_model_and_the_qp_of_a_standard_codec(demo):
+    lagrangians = demo.configuration.feature_coding.codecs["elic"].models.lagrangians
+    assert demo.phi("elic")["values"] == dict(enumerate(lagrangians))
+    qps = demo.configuration.feature_coding.codecs["vvenc"].points
+    assert demo.phi("vvenc")["values"] == {qp: float(qp) for qp in qps}
+
+
+def test_retraining_makes_every_shipped_model(demo, retrain):
+    assert retrain.ready_files == []
+    shipped = {str(Path(file).parent) for file in demo.ready_files}
+    assert {str(Path(manifest).parent) for manifest in retrain.shipped_models()} == shipped
+
+
+def test_the_first_model_starts_from_nothing_and_the_others_from_it(retrain):
+    assert retrain.codec_initial("elic", 3) == []
+    assert retrain.codec_initial("elic", 0) == ["results/retrain/models/codecs/elic/3.safetensors"]
+    training = retrain.configuration.feature_coding.codecs["elic"].models.train
+    assert retrain.codec_training("elic", 3)["iterations"] == training.iterations
+    assert retrain.codec_training("elic", 0)["iterations"] == training.finetune_iterations
+
+
+def test_code_of_other_codecs_does_not_count(demo):
+    assert demo.codec_code("encode", "image_coding", "x264") == demo.codec_code("encode", "image_coding", "x265")
+    assert demo.codec_code("encode", "image_coding", "x264") != demo.codec_code(
+        "encode", "image_coding", "cheng2020-attn"
+    )
+
+
+def test_a_missing_file_is_named_with_a_cure():
+    values = read("demo.yaml")
+    values["tasks"]["detection"]["weights"] = "absent.safetensors"
+    with pytest.raises(ConfigurationError, match=r"absent\.safetensors: .*make retrain"):
+        ReportPlan(parse_configuration(values), REPOSITORY).check_files()
