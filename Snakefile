@@ -4,28 +4,24 @@ Needs: a configuration (config/demo.yaml where none is given), and what it names
 Makes: results/<run>/ with streams, models, tables, figures and report/index.html.
 """
 
-import os
 import sys
 from pathlib import Path
 
 REPOSITORY = Path(workflow.basedir)
 LIBRARY = str(REPOSITORY / "workflow/lib")
 sys.path.insert(0, LIBRARY)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])
-)
-# One thread a job unless the rule asks for more: the jobs are what runs side by side.
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
 
 from cfm.configuration import parse_configuration
 from cfm.errors import one_line_errors
+from cfm.job import set_environment
 from cfm.report_plan import ReportPlan
 
 if not workflow.overwrite_configfiles:
 
     configfile: "config/demo.yaml"
 
+
+set_environment(LIBRARY)
 
 with one_line_errors():
     CONFIGURATION = parse_configuration(
@@ -46,7 +42,7 @@ wildcard_constraints:
     study="image_coding|distillation",
     shard=r"\d{4}",
     point=r"\d+",
-    codec=r"[A-Za-z0-9-]+",
+    codec=r"[A-Za-z0-9_-]+",
     scheme=r"[a-z_]+",
     split=r"[A-Za-z0-9]+",
 

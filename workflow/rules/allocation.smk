@@ -8,18 +8,18 @@ Makes: feature_coding/models/<task>/<codec>/{loss_rate,rate_phi}.parquet, alloca
 rule fit_loss_rate:
     input:
         losses=expand(
-            R + "/feature_coding/importance/{{task}}/{{codec}}/{shard}.parquet",
+            f"{R}/feature_coding/importance/{{{{task}}}}/{{{{codec}}}}/{{shard}}.parquet",
             shard=PLAN.shards,
         ),
         streams=lambda wildcards: PLAN.precoded_streams(wildcards.task, wildcards.codec),
     output:
-        fits=R + "/feature_coding/models/{task}/{codec}/loss_rate.parquet",
-        points=R + "/feature_coding/models/{task}/{codec}/loss_rate_points.parquet",
-        importance=R + "/feature_coding/models/{task}/{codec}/importance.parquet",
+        fits=f"{R}/feature_coding/models/{{task}}/{{codec}}/loss_rate.parquet",
+        points=f"{R}/feature_coding/models/{{task}}/{{codec}}/loss_rate_points.parquet",
+        importance=f"{R}/feature_coding/models/{{task}}/{{codec}}/importance.parquet",
     log:
-        R + "/logs/fit_loss_rate/{task}/{codec}.log",
+        f"{R}/logs/fit_loss_rate/{{task}}/{{codec}}.log",
     benchmark:
-        R + "/benchmarks/fit_loss_rate/{task}/{codec}.tsv"
+        f"{R}/benchmarks/fit_loss_rate/{{task}}/{{codec}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     params:
@@ -34,12 +34,12 @@ rule fit_rate_phi:
     input:
         streams=lambda wildcards: PLAN.precoded_streams(wildcards.task, wildcards.codec),
     output:
-        fits=R + "/feature_coding/models/{task}/{codec}/rate_phi.parquet",
-        points=R + "/feature_coding/models/{task}/{codec}/rate_phi_points.parquet",
+        fits=f"{R}/feature_coding/models/{{task}}/{{codec}}/rate_phi.parquet",
+        points=f"{R}/feature_coding/models/{{task}}/{{codec}}/rate_phi_points.parquet",
     log:
-        R + "/logs/fit_rate_phi/{task}/{codec}.log",
+        f"{R}/logs/fit_rate_phi/{{task}}/{{codec}}.log",
     benchmark:
-        R + "/benchmarks/fit_rate_phi/{task}/{codec}.tsv"
+        f"{R}/benchmarks/fit_rate_phi/{{task}}/{{codec}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     params:
@@ -54,18 +54,18 @@ rule fit_rate_phi:
 rule allocate:
     input:
         losses=expand(
-            R + "/feature_coding/importance/{{task}}/{{codec}}/{shard}.parquet",
+            f"{R}/feature_coding/importance/{{{{task}}}}/{{{{codec}}}}/{{shard}}.parquet",
             shard=PLAN.shards,
         ),
         streams=lambda wildcards: PLAN.precoded_streams(wildcards.task, wildcards.codec),
-        loss_rate=R + "/feature_coding/models/{task}/{codec}/loss_rate.parquet",
-        rate_phi=R + "/feature_coding/models/{task}/{codec}/rate_phi.parquet",
+        loss_rate=f"{R}/feature_coding/models/{{task}}/{{codec}}/loss_rate.parquet",
+        rate_phi=f"{R}/feature_coding/models/{{task}}/{{codec}}/rate_phi.parquet",
     output:
-        allocation=R + "/feature_coding/allocation/{task}/{codec}/{scheme}.parquet",
+        allocation=f"{R}/feature_coding/allocation/{{task}}/{{codec}}/{{scheme}}.parquet",
     log:
-        R + "/logs/allocate/{task}/{codec}/{scheme}.log",
+        f"{R}/logs/allocate/{{task}}/{{codec}}/{{scheme}}.log",
     benchmark:
-        R + "/benchmarks/allocate/{task}/{codec}/{scheme}.tsv"
+        f"{R}/benchmarks/allocate/{{task}}/{{codec}}/{{scheme}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     params:

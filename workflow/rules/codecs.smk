@@ -12,12 +12,12 @@ rule train_codec:
             wildcards.codec, int(wildcards.point)
         ),
     output:
-        weights=R + "/models/codecs/{codec}/{point}.safetensors",
-        training_log=R + "/models/codecs/{codec}/{point}.csv",
+        weights=f"{R}/models/codecs/{{codec}}/{{point}}.safetensors",
+        training_log=f"{R}/models/codecs/{{codec}}/{{point}}.csv",
     log:
-        R + "/logs/train_codec/{codec}/{point}.log",
+        f"{R}/logs/train_codec/{{codec}}/{{point}}.log",
     benchmark:
-        R + "/benchmarks/train_codec/{codec}/{point}.tsv"
+        f"{R}/benchmarks/train_codec/{{codec}}/{{point}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     resources:
@@ -30,7 +30,7 @@ rule train_codec:
             wildcards.codec, int(wildcards.point)
         ),
         pictures=f"{PLAN.data_root}/{DATA.train_split}",
-        checkpoint=R + "/checkpoints/codecs/{codec}/{point}.pt",
+        checkpoint=f"{R}/checkpoints/codecs/{{codec}}/{{point}}.pt",
         device=CONFIGURATION.device,
     script:
         "../../scripts/train_codec.py"
@@ -44,12 +44,12 @@ rule distill:
             "image_coding", PLAN.base_name, "", int(wildcards.point)
         ),
     output:
-        weights=R + "/models/distillation/{scheme}/{point}.safetensors",
-        training_log=R + "/models/distillation/{scheme}/{point}.csv",
+        weights=f"{R}/models/distillation/{{scheme}}/{{point}}.safetensors",
+        training_log=f"{R}/models/distillation/{{scheme}}/{{point}}.csv",
     log:
-        R + "/logs/distill/{scheme}/{point}.log",
+        f"{R}/logs/distill/{{scheme}}/{{point}}.log",
     benchmark:
-        R + "/benchmarks/distill/{scheme}/{point}.tsv"
+        f"{R}/benchmarks/distill/{{scheme}}/{{point}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     resources:
@@ -63,7 +63,7 @@ rule distill:
         weighting="{scheme}",
         root=PLAN.data_root,
         split=DATA.train_split,
-        checkpoint=R + "/checkpoints/distillation/{scheme}/{point}.pt",
+        checkpoint=f"{R}/checkpoints/distillation/{{scheme}}/{{point}}.pt",
         device=CONFIGURATION.device,
     script:
         "../../scripts/distill.py"

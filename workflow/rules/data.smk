@@ -10,19 +10,19 @@ if PLAN.writes_scenes:
     rule make_scenes:
         output:
             annotations=expand(
-                R + "/data/scenes/annotations/{kind}_{{split}}.json",
+                f"{R}/data/scenes/annotations/{{kind}}_{{{{split}}}}.json",
                 kind=["instances", "person_keypoints"],
             ),
-            pictures=directory(R + "/data/scenes/{split}"),
+            pictures=directory(f"{R}/data/scenes/{{split}}"),
         log:
-            R + "/logs/make_scenes/{split}.log",
+            f"{R}/logs/make_scenes/{{split}}.log",
         benchmark:
-            R + "/benchmarks/make_scenes/{split}.tsv"
+            f"{R}/benchmarks/make_scenes/{{split}}.tsv"
         conda:
             "../../envs/cfm.yaml"
         params:
             code=PLAN.code("make_scenes"),
-            root=f"{R}/data/scenes",
+            root=lambda wildcards, output: str(Path(output.pictures).parent),
             split=lambda wildcards: wildcards.split,
             picture_count=lambda wildcards: (
                 DATA.scenes.val if wildcards.split == DATA.split else DATA.scenes.train
@@ -36,16 +36,16 @@ if PLAN.writes_scenes:
 
 rule make_objects:
     output:
-        pictures=directory(R + "/data/objects/{split}"),
+        pictures=directory(f"{R}/data/objects/{{split}}"),
     log:
-        R + "/logs/make_objects/{split}.log",
+        f"{R}/logs/make_objects/{{split}}.log",
     benchmark:
-        R + "/benchmarks/make_objects/{split}.tsv"
+        f"{R}/benchmarks/make_objects/{{split}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     params:
         code=PLAN.code("make_objects"),
-        root=f"{R}/data/objects",
+        root=lambda wildcards, output: str(Path(output.pictures).parent),
         split=lambda wildcards: wildcards.split,
         picture_count=lambda wildcards: (
             DATA.scenes.objects_val
@@ -92,7 +92,7 @@ rule select_subset:
         "../../envs/cfm.yaml"
     params:
         code=PLAN.code("select_subset"),
-        root=PLAN.data_root,
+        root=lambda wildcards, input: str(Path(input.annotations[0]).parents[1]),
         split=DATA.split,
         picture_count=DATA.pictures,
         selection=DATA.selection,
@@ -119,7 +119,7 @@ if PLAN.classifies:
             "../../envs/cfm.yaml"
         params:
             code=PLAN.code("select_objects"),
-            root=PLAN.objects_root,
+            root=lambda wildcards, input: str(Path(input[0]).parent),
             split=DATA.split,
             picture_count=DATA.classification_pictures,
             minimum_side=DATA.minimum_side,

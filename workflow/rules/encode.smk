@@ -13,12 +13,12 @@ rule encode:
             wildcards.study, wildcards.codec, wildcards.scheme, int(wildcards.point)
         ),
     output:
-        pack=R + "/{study}/streams/{codec}/{scheme}/{point}/{shard}.zip",
-        streams=R + "/{study}/streams/{codec}/{scheme}/{point}/{shard}.parquet",
+        pack=f"{R}/{{study}}/streams/{{codec}}/{{scheme}}/{{point}}/{{shard}}.zip",
+        streams=f"{R}/{{study}}/streams/{{codec}}/{{scheme}}/{{point}}/{{shard}}.parquet",
     log:
-        R + "/logs/encode/{study}/{codec}/{scheme}/{point}/{shard}.log",
+        f"{R}/logs/encode/{{study}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.log",
     benchmark:
-        R + "/benchmarks/encode/{study}/{codec}/{scheme}/{point}/{shard}.tsv"
+        f"{R}/benchmarks/encode/{{study}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     resources:

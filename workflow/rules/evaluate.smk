@@ -10,19 +10,15 @@ rule evaluate_pictures:
         subset=f"{R}/data/subset.parquet",
         annotations=lambda wildcards: PLAN.subset_annotations(wildcards.task),
         network=lambda wildcards: PLAN.network_files(wildcards.task),
-        pack=R + "/{study}/streams/{codec}/{scheme}/{point}/{shard}.zip",
-        sketches=R + "/image_coding/sketch/{task}/{shard}.npz",
+        pack=f"{R}/{{study}}/streams/{{codec}}/{{scheme}}/{{point}}/{{shard}}.zip",
+        sketches=f"{R}/image_coding/sketch/{{task}}/{{shard}}.npz",
     output:
-        detections=R
-        + "/{study}/results/{task}/{codec}/{scheme}/{point}/{shard}.detections.parquet",
-        distances=R
-        + "/{study}/results/{task}/{codec}/{scheme}/{point}/{shard}.distances.parquet",
+        detections=f"{R}/{{study}}/results/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.detections.parquet",
+        distances=f"{R}/{{study}}/results/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.distances.parquet",
     log:
-        R
-        + "/logs/evaluate_pictures/{study}/{task}/{codec}/{scheme}/{point}/{shard}.log",
+        f"{R}/logs/evaluate_pictures/{{study}}/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.log",
     benchmark:
-        R
-        + "/benchmarks/evaluate_pictures/{study}/{task}/{codec}/{scheme}/{point}/{shard}.tsv"
+        f"{R}/benchmarks/evaluate_pictures/{{study}}/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     resources:
@@ -57,18 +53,16 @@ rule evaluate_features:
         subset=f"{R}/data/subset.parquet",
         annotations=lambda wildcards: PLAN.subset_annotations(wildcards.task),
         network=lambda wildcards: PLAN.network_files(wildcards.task),
-        allocation=R + "/feature_coding/allocation/{task}/{codec}/{scheme}.parquet",
-        packs=lambda wildcards: precoded(wildcards, "zip"),
-        streams=lambda wildcards: precoded(wildcards, "parquet"),
+        allocation=f"{R}/feature_coding/allocation/{{task}}/{{codec}}/{{scheme}}.parquet",
+        packs=lambda wildcards: PLAN.precoded(wildcards, "zip"),
+        streams=lambda wildcards: PLAN.precoded(wildcards, "parquet"),
     output:
-        detections=R
-        + "/feature_coding/results/{task}/{codec}/{scheme}/{shard}.detections.parquet",
-        streams=R
-        + "/feature_coding/results/{task}/{codec}/{scheme}/{shard}.streams.parquet",
+        detections=f"{R}/feature_coding/results/{{task}}/{{codec}}/{{scheme}}/{{shard}}.detections.parquet",
+        streams=f"{R}/feature_coding/results/{{task}}/{{codec}}/{{scheme}}/{{shard}}.streams.parquet",
     log:
-        R + "/logs/evaluate_features/{task}/{codec}/{scheme}/{shard}.log",
+        f"{R}/logs/evaluate_features/{{task}}/{{codec}}/{{scheme}}/{{shard}}.log",
     benchmark:
-        R + "/benchmarks/evaluate_features/{task}/{codec}/{scheme}/{shard}.tsv"
+        f"{R}/benchmarks/evaluate_features/{{task}}/{{codec}}/{{scheme}}/{{shard}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     resources:
@@ -91,14 +85,9 @@ rule evaluate_features:
         "../../scripts/evaluate_features.py"
 
 
-def curve(wildcards):
-    """Study, task, codec and scheme."""
-    return wildcards.any_study, wildcards.task, wildcards.codec, wildcards.scheme
-
-
 rule score:
     input:
-        lambda wildcards: PLAN.score_tables(*curve(wildcards)),
+        lambda wildcards: PLAN.score_tables(*PLAN.curve(wildcards)),
         unpack(
             lambda wildcards: (
                 {"subset": f"{R}/data/objects.parquet"}
@@ -110,19 +99,19 @@ rule score:
             )
         ),
     output:
-        scores=R + "/{any_study}/scores/{task}/{codec}/{scheme}.parquet",
-        draws=R + "/{any_study}/scores/{task}/{codec}/{scheme}.npz",
+        scores=f"{R}/{{any_study}}/scores/{{task}}/{{codec}}/{{scheme}}.parquet",
+        draws=f"{R}/{{any_study}}/scores/{{task}}/{{codec}}/{{scheme}}.npz",
     log:
-        R + "/logs/score/{any_study}/{task}/{codec}/{scheme}.log",
+        f"{R}/logs/score/{{any_study}}/{{task}}/{{codec}}/{{scheme}}.log",
     benchmark:
-        R + "/benchmarks/score/{any_study}/{task}/{codec}/{scheme}.tsv"
+        f"{R}/benchmarks/score/{{any_study}}/{{task}}/{{codec}}/{{scheme}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     params:
         code=PLAN.code("score"),
         study="{any_study}",
         task="{task}",
-        settings=lambda wildcards: PLAN.score_files(*curve(wildcards)),
+        settings=lambda wildcards: PLAN.score_files(*PLAN.curve(wildcards)),
         seed=CONFIGURATION.seed,
         repeats=CONFIGURATION.evaluation.bootstrap,
     script:
@@ -134,17 +123,19 @@ rule score_sensitivity:
         subset=f"{R}/data/subset.parquet",
         annotations=lambda wildcards: PLAN.subset_annotations(wildcards.task),
         coded=expand(
-            R + "/feature_coding/sensitivity/{{task}}/{{codec}}/{shard}.parquet",
+            f"{R}/feature_coding/sensitivity/{{{{task}}}}/{{{{codec}}}}/{{shard}}.parquet",
             shard=PLAN.shards,
         ),
-        uncoded=expand(R + "/original/{{task}}/{shard}.parquet", shard=PLAN.shards),
+        uncoded=expand(
+            f"{R}/original/{{{{task}}}}/{{shard}}.parquet", shard=PLAN.shards
+        ),
         streams=lambda wildcards: PLAN.precoded_streams(wildcards.task, wildcards.codec),
     output:
-        sensitivity=R + "/feature_coding/sensitivity/{task}/{codec}.parquet",
+        sensitivity=f"{R}/feature_coding/sensitivity/{{task}}/{{codec}}.parquet",
     log:
-        R + "/logs/score_sensitivity/{task}/{codec}.log",
+        f"{R}/logs/score_sensitivity/{{task}}/{{codec}}.log",
     benchmark:
-        R + "/benchmarks/score_sensitivity/{task}/{codec}.tsv"
+        f"{R}/benchmarks/score_sensitivity/{{task}}/{{codec}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     params:

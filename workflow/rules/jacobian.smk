@@ -11,12 +11,12 @@ rule sketch:
         subset=f"{R}/data/subset.parquet",
         network=lambda wildcards: PLAN.network_files(wildcards.task),
     output:
-        sketches=R + "/image_coding/sketch/{task}/{shard}.npz",
-        summary=R + "/image_coding/sketch/{task}/{shard}.parquet",
+        sketches=f"{R}/image_coding/sketch/{{task}}/{{shard}}.npz",
+        summary=f"{R}/image_coding/sketch/{{task}}/{{shard}}.parquet",
     log:
-        R + "/logs/sketch/{task}/{shard}.log",
+        f"{R}/logs/sketch/{{task}}/{{shard}}.log",
     benchmark:
-        R + "/benchmarks/sketch/{task}/{shard}.tsv"
+        f"{R}/benchmarks/sketch/{{task}}/{{shard}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     resources:

@@ -6,18 +6,6 @@ Makes: feature_coding/precode/<task>/<codec>/<point>/<shard>.zip and .parquet; i
 """
 
 
-def precoded(wildcards, kind):
-    """Packs ("zip") or tables ("parquet") of one shard at all points."""
-    points = PLAN.section("feature_coding", wildcards.codec).points
-    return expand(
-        R + "/feature_coding/precode/{task}/{codec}/{point}/{shard}." + kind,
-        task=wildcards.task,
-        codec=wildcards.codec,
-        shard=wildcards.shard,
-        point=points,
-    )
-
-
 rule precode:
     input:
         ancient(f"{R}/preflight.json"),
@@ -27,12 +15,12 @@ rule precode:
             "feature_coding", wildcards.codec, "", int(wildcards.point)
         ),
     output:
-        pack=R + "/feature_coding/precode/{task}/{codec}/{point}/{shard}.zip",
-        streams=R + "/feature_coding/precode/{task}/{codec}/{point}/{shard}.parquet",
+        pack=f"{R}/feature_coding/precode/{{task}}/{{codec}}/{{point}}/{{shard}}.zip",
+        streams=f"{R}/feature_coding/precode/{{task}}/{{codec}}/{{point}}/{{shard}}.parquet",
     log:
-        R + "/logs/precode/{task}/{codec}/{point}/{shard}.log",
+        f"{R}/logs/precode/{{task}}/{{codec}}/{{point}}/{{shard}}.log",
     benchmark:
-        R + "/benchmarks/precode/{task}/{codec}/{point}/{shard}.tsv"
+        f"{R}/benchmarks/precode/{{task}}/{{codec}}/{{point}}/{{shard}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     resources:
@@ -58,13 +46,13 @@ rule importance:
     input:
         subset=f"{R}/data/subset.parquet",
         network=lambda wildcards: PLAN.network_files(wildcards.task),
-        packs=lambda wildcards: precoded(wildcards, "zip"),
+        packs=lambda wildcards: PLAN.precoded(wildcards, "zip"),
     output:
-        losses=R + "/feature_coding/importance/{task}/{codec}/{shard}.parquet",
+        losses=f"{R}/feature_coding/importance/{{task}}/{{codec}}/{{shard}}.parquet",
     log:
-        R + "/logs/importance/{task}/{codec}/{shard}.log",
+        f"{R}/logs/importance/{{task}}/{{codec}}/{{shard}}.log",
     benchmark:
-        R + "/benchmarks/importance/{task}/{codec}/{shard}.tsv"
+        f"{R}/benchmarks/importance/{{task}}/{{codec}}/{{shard}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     resources:
@@ -90,13 +78,13 @@ rule sensitivity_by_size:
         subset=f"{R}/data/subset.parquet",
         annotations=lambda wildcards: PLAN.subset_annotations(wildcards.task),
         network=lambda wildcards: PLAN.network_files(wildcards.task),
-        packs=lambda wildcards: precoded(wildcards, "zip"),
+        packs=lambda wildcards: PLAN.precoded(wildcards, "zip"),
     output:
-        detections=R + "/feature_coding/sensitivity/{task}/{codec}/{shard}.parquet",
+        detections=f"{R}/feature_coding/sensitivity/{{task}}/{{codec}}/{{shard}}.parquet",
     log:
-        R + "/logs/sensitivity_by_size/{task}/{codec}/{shard}.log",
+        f"{R}/logs/sensitivity_by_size/{{task}}/{{codec}}/{{shard}}.log",
     benchmark:
-        R + "/benchmarks/sensitivity_by_size/{task}/{codec}/{shard}.tsv"
+        f"{R}/benchmarks/sensitivity_by_size/{{task}}/{{codec}}/{{shard}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     resources:

@@ -48,15 +48,15 @@ rule draw_importance_maps:
         sketches=f"{R}/image_coding/sketch/{{name}}/{PLAN.shards[0]}.npz",
     output:
         svg=report(
-            R + "/figures/importance_maps/{name}.svg",
+            f"{R}/figures/importance_maps/{{name}}.svg",
             caption="../report/importance_maps.rst",
             category="Figures",
             labels={"figure": "importance_maps", "of": "{name}"},
         ),
     log:
-        R + "/logs/figures/importance_maps/{name}.log",
+        f"{R}/logs/figures/importance_maps/{{name}}.log",
     benchmark:
-        R + "/benchmarks/figures/importance_maps/{name}.tsv"
+        f"{R}/benchmarks/figures/importance_maps/{{name}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     params:

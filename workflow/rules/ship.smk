@@ -10,13 +10,15 @@ SHIPPED = "workflow/models/demo"
 
 rule ship_task:
     input:
-        weights=R + "/models/tasks/{task}.safetensors",
-        manifest=R + "/models/tasks/{task}.json",
+        weights=f"{R}/models/tasks/{{task}}.safetensors",
+        manifest=f"{R}/models/tasks/{{task}}.json",
     output:
-        weights=SHIPPED + "/tasks/{task}.safetensors",
-        manifest=SHIPPED + "/tasks/{task}.json",
+        weights=f"{SHIPPED}/tasks/{{task}}.safetensors",
+        manifest=f"{SHIPPED}/tasks/{{task}}.json",
     log:
-        R + "/logs/ship_task/{task}.log",
+        f"{R}/logs/ship_task/{{task}}.log",
+    conda:
+        "../../envs/cfm.yaml"
     shell:
         "(cp {input.weights} {output.weights} && cp {input.manifest} {output.manifest}) 2> {log}"
 
@@ -35,11 +37,11 @@ rule ship_codec:
             network["weights"] for network in PLAN.shipped_networks(wildcards.models)
         ],
     output:
-        manifest=SHIPPED + "/codecs/{models}/manifest.json",
+        manifest=f"{SHIPPED}/codecs/{{models}}/manifest.json",
     log:
-        R + "/logs/ship_codec/{models}.log",
+        f"{R}/logs/ship_codec/{{models}}.log",
     benchmark:
-        R + "/benchmarks/ship_codec/{models}.tsv"
+        f"{R}/benchmarks/ship_codec/{{models}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     params:

@@ -10,13 +10,13 @@ rule train_task:
         lambda wildcards: PLAN.training_data(wildcards.task),
         initial=lambda wildcards: PLAN.initial_weights(wildcards.task),
     output:
-        weights=R + "/models/tasks/{task}.safetensors",
-        manifest=R + "/models/tasks/{task}.json",
-        training_log=R + "/models/tasks/{task}.csv",
+        weights=f"{R}/models/tasks/{{task}}.safetensors",
+        manifest=f"{R}/models/tasks/{{task}}.json",
+        training_log=f"{R}/models/tasks/{{task}}.csv",
     log:
-        R + "/logs/train_task/{task}.log",
+        f"{R}/logs/train_task/{{task}}.log",
     benchmark:
-        R + "/benchmarks/train_task/{task}.tsv"
+        f"{R}/benchmarks/train_task/{{task}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     resources:
@@ -30,7 +30,7 @@ rule train_task:
         train_split=DATA.train_split,
         val_split=DATA.split,
         training=lambda wildcards: PLAN.task_training(wildcards.task),
-        checkpoint=R + "/checkpoints/tasks/{task}.pt",
+        checkpoint=f"{R}/checkpoints/tasks/{{task}}.pt",
         device=CONFIGURATION.device,
     script:
         "../../scripts/train_task.py"
@@ -43,12 +43,11 @@ rule detect_originals:
         annotations=lambda wildcards: PLAN.subset_annotations(wildcards.task),
         network=lambda wildcards: PLAN.network_files(wildcards.task),
     output:
-        detections=R
-        + "/original/{task,detection|segmentation|keypoints}/{shard}.parquet",
+        detections=f"{R}/original/{{task,detection|segmentation|keypoints}}/{{shard}}.parquet",
     log:
-        R + "/logs/detect_originals/{task}/{shard}.log",
+        f"{R}/logs/detect_originals/{{task}}/{{shard}}.log",
     benchmark:
-        R + "/benchmarks/detect_originals/{task}/{shard}.tsv"
+        f"{R}/benchmarks/detect_originals/{{task}}/{{shard}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     resources:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,16 @@ from pathlib import Path
 from typing import TextIO
 
 from cfm.errors import one_line_errors
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def set_environment(library: str) -> None:
+    """What jobs inherit: this library first, and one thread a job, because jobs are what runs side by side."""
+    others = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([library, others] if others else [library])
+    for variable in THREAD_VARIABLES:
+        os.environ.setdefault(variable, "1")
 
 
 class Tee:

@@ -249,6 +249,12 @@ class Plan:
         points = self.section("feature_coding", name).points
         return [f"{folder}/{point}/{shard}.parquet" for point, shard in product(points, self.shards)]
 
+    def precoded(self, wildcards: Any, kind: str) -> list[str]:
+        """Packs ("zip") or tables ("parquet") of a job's shard at all points."""
+        folder = f"{self.results}/feature_coding/precode/{wildcards.task}/{wildcards.codec}"
+        points = self.section("feature_coding", wildcards.codec).points
+        return [f"{folder}/{point}/{wildcards.shard}.{kind}" for point in points]
+
     def allocation(self, scheme: str) -> dict[str, Any]:
         """Settings of an allocation: those that the scheme uses, so that the others rerun nothing."""
         allocation = self.configuration.feature_coding.allocation
@@ -265,6 +271,11 @@ class Plan:
             curves += [(study, task, *pair) for pair in pairs for task in self.tasks(study)]
         curves += [("feature_coding", *setting) for setting in self.feature_settings()]
         return curves + [("image_coding", "classification", "none", "uncompressed")] * self.classifies
+
+    @staticmethod
+    def curve(wildcards: Any) -> tuple[str, str, str, str]:
+        """Study, task, codec and scheme of a score job."""
+        return wildcards.any_study, wildcards.task, wildcards.codec, wildcards.scheme
 
     def score_files(self, study: str, task: str, codec: str, scheme: str) -> list[dict[str, Any]]:
         """The tables that make up a curve, one mapping an operating point (or one for all): see `score_entries`."""

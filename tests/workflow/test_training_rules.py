@@ -1,0 +1,57 @@
+"""The rules that train the shipped models, in miniature."""
+
+import json
+
+import pytest
+import yaml
+from safetensors import safe_open
+
+TASKS = {
+    "detection": {"iterations": 2, "batch": 2},
+    "keypoints": {"iterations": 2, "batch": 2, "initial": "detection"},
+    "classification": {"iterations": 2, "batch": 4, "initial": "detection"},
+}
+
+
+@pytest.fixture
+def configuration(checkout):
+    """The tiny configuration with every model trained for two steps."""
+    values = yaml.safe_load((checkout.folder / "tests/config/tiny.yaml").read_text(encoding="utf-8"))
+    values["run"] = "trained"
+    values["tasks"]["keypoints"] = {"network": "cfm.tasks.demo:keypoints"}
+    for task, training in TASKS.items():
+        values["tasks"][task] |= {"weights": "train", "train": training}
+    steps = {"iterations": 2, "finetune_iterations": 2, "batch": 2, "crop": 64}
+    models = values["image_coding"]["codecs"]["cheng2020-attn"]["models"]
+    models |= {"folder": "train", "lagrangians": [0.01, 0.05], "train": steps}
+    values["distillation"] |= {"folder": "train", "train": {"iterations": 2, "batch": 1}}
+    features = values["feature_coding"]
+    features["tasks"] = ["detection", "keypoints"]
+    features["dataset"] = {"tasks": ["detection"], "pictures": 2, "crop": 64}
+    elic = {"folder": "train", "n": 24, "m": 48, "lagrangians": [0.01, 0.05], "train": steps}
+    features["codecs"] = {"elic": {"points": [0, 1], "models": elic}}
+    features["sensitivity"] = {"tasks": [], "codecs": []}
+    path = checkout.folder / "trained.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return path.name
+
+
+@pytest.mark.slow
+def test_every_model_is_trained_scored_described_and_used(checkout, configuration):
+    done = checkout.run("ship_models", "all", configuration=configuration)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    shipped = checkout.folder / "workflow/models/demo"
+    for task, training in TASKS.items():
+        manifest = json.loads((shipped / f"tasks/{task}.json").read_text())
+        assert manifest["configuration"]["iterations"] == training["iterations"]
+    for folder in (
+        "codecs/cheng2020-attn",
+        "codecs/elic",
+        "codecs/distillation/none",
+        "codecs/distillation/objectness",
+    ):
+        models = json.loads((shipped / folder / "manifest.json").read_text())["models"]
+        assert {"0.safetensors", "1.safetensors"} <= set(models)
+    with safe_open(shipped / "codecs/elic/0.safetensors", "pt") as file:
+        assert all(file.get_slice(name).get_dtype() == "F16" for name in file.offset_keys())
+    assert (checkout.folder / "results/trained/report/index.html").is_file()
