@@ -50,7 +50,7 @@ def test_every_model_is_trained_scored_described_and_used(checkout, configuratio
         "codecs/distillation/none",
         "codecs/distillation/objectness",
     ):
-        models = json.loads((shipped / folder / "manifest.json").read_text())["models"]
+        models = json.loads((shipped / "codecs" / name / "manifest.json").read_text())["models"]
         assert {"0.safetensors", "1.safetensors"} <= set(models)
     with safe_open(shipped / "codecs/elic/0.safetensors", "pt") as file:
         assert all(file.get_slice(name).get_dtype() == "F16" for name in file.offset_keys())
