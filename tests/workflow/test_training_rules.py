@@ -44,12 +44,7 @@ def test_every_model_is_trained_scored_described_and_used(checkout, configuratio
     for task, training in TASKS.items():
         manifest = json.loads((shipped / f"tasks/{task}.json").read_text())
         assert manifest["configuration"]["iterations"] == training["iterations"]
-    for folder in (
-        "codecs/cheng2020-attn",
-        "codecs/elic",
-        "codecs/distillation/none",
-        "codecs/distillation/objectness",
-    ):
+    for name in ("cheng2020-attn", "elic", "distillation/none", "distillation/objectness"):
         models = json.loads((shipped / "codecs" / name / "manifest.json").read_text())["models"]
         assert {"0.safetensors", "1.safetensors"} <= set(models)
     with safe_open(shipped / "codecs/elic/0.safetensors", "pt") as file:
