@@ -46,9 +46,9 @@ class HeatMapPredictor(KeypointRCNNPredictor):
         return super().forward(x).contiguous()
 
 
-def region_pool(samples: int, sampling_ratio: int = 2) -> MultiScaleRoIAlign:
-    """Pooling of regions from P2 to P5; a region of 112 pixels takes P4, as pictures of this size suggest."""
-    return MultiScaleRoIAlign(["0", "1", "2", "3"], samples, sampling_ratio, canonical_scale=112)
+def region_pool(samples: int, side_of_p4: int = 112) -> MultiScaleRoIAlign:
+    """Pooling of regions from P2 to P5; those of `side_of_p4` pixels take P4, by default half of the published side."""
+    return MultiScaleRoIAlign(["0", "1", "2", "3"], samples, 2, canonical_scale=side_of_p4)
 
 
 def common_arguments(task: str, size: ModelSize) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def keypoints_model(size: ModelSize) -> KeypointRCNN:
     """Keypoint R-CNN (He et al. 2017): persons alone, 17 heat maps of 56 x 56."""
     return KeypointRCNN(
         **common_arguments("keypoints", size),
-        keypoint_roi_pool=region_pool(14),
+        keypoint_roi_pool=region_pool(14, 224),  # joints need a finer scale than boxes
         keypoint_head=KeypointRCNNHeads(size.pyramid, (size.region_head,) * 4),
         keypoint_predictor=HeatMapPredictor(size.region_head, 17),
     )
