@@ -1,5 +1,6 @@
 """Train one of the demo's task networks on the scenes, score it on the validation scenes, and write its manifest."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from cfm.evaluation.detections import classification_from_prediction
 from cfm.evaluation.pictures import detect_originals, predictions
 from cfm.evaluation.top1 import match_classes
 from cfm.job import job
+from cfm.provenance import identified
 from cfm.tasks.loading import load_network
 from cfm.tasks.manifest import manifest_path, write_manifest
 from cfm.tasks.training import TaskTraining, train_task
@@ -28,7 +30,7 @@ FIRST = 48
 
 
 def score(task: str, weights: Path, root: Path, split: str, device: str) -> dict[str, Any]:
-    """Quality on a split's uncompressed pictures: of all, and of the first 48, which the demo codes."""
+    """Quality on a split's uncompressed pictures: of all, and of the first 48."""
     network = load_network(f"cfm.tasks.demo:{task}", device, weights=str(weights))
     if task == "classification":
         table = list_classification(root, split, OBJECT_CLASSES)
@@ -51,7 +53,7 @@ def score(task: str, weights: Path, root: Path, split: str, device: str) -> dict
             f"{name}_{metric}": round(float(value), 4)
             for name, matched in part.items()
             for metric, value in matched.qualities().items()
-            if value == value
+            if not math.isnan(value)  # sizes that no annotation has
         }
         content["all" if ids is image_ids else "first"] = {"pictures": len(ids), **values}
     return content
@@ -71,7 +73,7 @@ def train_and_describe(
     training_s = train_task(task, root, settings, checkpoint, weights, log, device, splits[0])
     manifest_path(weights).unlink(missing_ok=True)  # of weights that were here before
     scores = score(task, weights, root, splits[1], device)
-    command = f"snakemake --cores 1 results/demo/models/tasks/{task}.safetensors  # with tasks.{task}.weights: train"
+    command = "make retrain"
     write_manifest(weights, task, settings, training_s, device, log, scores, command)
 
 
@@ -79,6 +81,7 @@ def main() -> None:
     """Hand over what the rule gives."""
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     with job(snakemake.log[0], snakemake.threads):
+        checkpoint = identified(params.checkpoint, params.code, [file for file in given if Path(file).is_file()])
         initial = str(given.initial[0]) if given.initial else None
         settings = TaskTraining.from_mapping({**params.training, "initial": initial})
         train_and_describe(
@@ -86,11 +89,12 @@ def main() -> None:
             Path(params.root),
             (params.train_split, params.val_split),
             settings,
-            Path(params.checkpoint),
+            checkpoint,
             Path(made.weights),
             Path(made.training_log),
             str(resolve_device(params.device)),
         )
+        checkpoint.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
