@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from cfm.codecs.container import read_learned
+from cfm.codecs.container import LearnedStream, read_learned, write_learned
 from cfm.codecs.learned.architecture import Architecture, build_model
 from cfm.codecs.learned.autoregressive import LatentCoder
 from cfm.codecs.learned.manifest import Score, add_to_manifest, expected_sha256, score_codec
@@ -124,8 +124,6 @@ def test_serial_coder_returns_the_latent_that_it_coded_and_predicts_as_the_netwo
 
 
 def test_a_forged_stream_cannot_run_the_range_decoder_beyond_its_end(folder):
-    from cfm.codecs.container import LearnedStream, write_learned
-
     for family, parts in (("cheng2020-attn", 2), ("elic", 5)):
         codec = codec_of(folder, family)
         digest = read_learned(codec.encode(picture_of(8, 8), 0)).digest
@@ -174,11 +172,11 @@ def broken_files(tmp_path, good):
     yield tmp_path / "more.safetensors", "unknown more"
     save_file(tensors | {name: tensors[name] * float("nan")}, tmp_path / "nan.safetensors")
     yield tmp_path / "nan.safetensors", "finite"
-    (tmp_path / "code.pth").write_bytes(pickle.dumps(Fraction()))
+    (tmp_path / "code.pth").write_bytes(pickle.dumps(NeedsCode(), protocol=2))
     yield tmp_path / "code.pth", "weights alone"
 
 
-class Fraction:
+class NeedsCode:
     """Anything that a pickle needs code for."""
 
 

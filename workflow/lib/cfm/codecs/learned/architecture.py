@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
+from cfm.codecs.learned.backend import (
+    Cheng2020Attention,
+    CompressionModel,
+    Elic2022Chandelier,
+    ResidualBlock,
+    conv3x3,
+)
 from cfm.errors import ConfigurationError
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", FutureWarning)
-    from compressai.layers import ResidualBlock, conv3x3
-    from compressai.models import Cheng2020Attention, CompressionModel, Elic2022Chandelier
 
 FAMILIES = ("cheng2020-attn", "elic")
 STRIDE = 64

@@ -9,9 +9,9 @@ Encoder and decoder run the same prediction on the same values, so they agree by
 from __future__ import annotations
 
 import torch
-from compressai.ans import BufferedRansEncoder, RansDecoder
-from compressai.models import Cheng2020Attention
 from torch.nn import functional
+
+from cfm.codecs.learned.backend import BufferedRansEncoder, Cheng2020Attention, RansDecoder
 
 REACH = 2
 """Rows above and columns to each side that the 5x5 masked convolution sees."""

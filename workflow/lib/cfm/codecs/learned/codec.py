@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from compressai.models import Cheng2020Attention, CompressionModel
 
 from cfm.codecs.container import LearnedStream, read_learned, write_learned
 from cfm.codecs.learned.architecture import STRIDE, Architecture
 from cfm.codecs.learned.autoregressive import LatentCoder
+from cfm.codecs.learned.backend import Cheng2020Attention, CompressionModel
 from cfm.codecs.learned.weights import LoadedModel, load_model
 from cfm.codecs.picture import Picture
 from cfm.errors import BitstreamError, ConfigurationError, InputError

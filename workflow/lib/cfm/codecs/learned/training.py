@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from compressai.entropy_models import EntropyBottleneck
-from compressai.models import CompressionModel
 
 from cfm.codecs.learned.architecture import Architecture, bits, build_model
+from cfm.codecs.learned.backend import CompressionModel, EntropyBottleneck
 from cfm.codecs.learned.sources import CropSource
 from cfm.codecs.learned.weights import copy_parameters, save_weights
 from cfm.errors import ConfigurationError, WeightsError

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from compressai.models import CompressionModel
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from cfm.codecs.learned.architecture import Architecture, build_model
+from cfm.codecs.learned.backend import CompressionModel
 from cfm.errors import ConfigurationError, WeightsError
 from cfm.provenance import atomic_path, sha256_of
 
