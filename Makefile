@@ -12,12 +12,10 @@ SNAKEMAKE = flock -n -E 75 results/.lock $(BIN)/snakemake --nolock --cores $(COR
 demo: env
 	@mkdir -p results
 	@$(SNAKEMAKE) --configfile config/demo.yaml || $(call explain)
-	@echo "The report is in results/demo/report/index.html"
 
 real: env
 	@mkdir -p results
 	@$(SNAKEMAKE) --configfile tests/config/nanodet.yaml || $(call explain)
-	@echo "The report is in results/nanodet/report/index.html"
 
 # Trains every model that the demo ships and writes it to workflow/models/demo (hours on two cores).
 retrain: env

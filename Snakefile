@@ -57,7 +57,11 @@ include: "workflow/rules/precode.smk"
 include: "workflow/rules/allocation.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
-include: "workflow/rules/ship.smk"
+
+
+if PLAN.trained_models:
+
+    include: "workflow/rules/ship.smk"
 
 
 rule all:
@@ -67,7 +71,8 @@ rule all:
 
 
 onsuccess:
-    print(f"The report is in {R}/report/index.html")
+    if Path(R, "report/index.html").is_file():
+        print(f"The report is in {R}/report/index.html")
 
 
 onerror:

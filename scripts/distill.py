@@ -8,9 +8,8 @@ from cfm.device import resolve_device
 from cfm.distillation.crops import AnnotatedCrops
 from cfm.distillation.training import distill_codec
 from cfm.job import job
+from cfm.provenance import identified
 from cfm.tasks.loading import load_network
-
-CROP_PIXELS = 256
 
 
 def main() -> None:
@@ -18,19 +17,20 @@ def main() -> None:
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     with job(snakemake.log[0], snakemake.threads):
         device = str(resolve_device(params.device))
-        settings = {"crop": CROP_PIXELS, "schedule": "step", **params.training}
+        checkpoint = identified(params.checkpoint, params.code, given)
         distill_codec(
             load_network(device=device, **params.network),
             params.weighting,
             load_model(given.initial[0]).architecture,
-            CodecTraining(**settings),
+            CodecTraining(**params.training),
             AnnotatedCrops(params.root, params.split),
             Path(given.initial[0]),
-            Path(params.checkpoint),
+            checkpoint,
             Path(made.weights),
             Path(made.training_log),
             device,
         )
+        checkpoint.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import numpy as np
 from cfm.device import resolve_device
 from cfm.features.dataset import training_pictures, write_feature_dataset
 from cfm.job import job
+from cfm.provenance import identified
 from cfm.tasks.loading import load_network
 
 
@@ -21,6 +22,7 @@ def main() -> None:
             crop=params.dataset["crop"],
             rng=rng,
             folder=Path(snakemake.output.manifest).parent,
+            identity=identified("dataset", params.code, snakemake.input.networks).name,
         )
 
 

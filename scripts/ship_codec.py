@@ -42,7 +42,13 @@ def benchmark_s(path: Path) -> float:
 
 
 def ship(
-    folder: Path, files: list[dict[str, Path]], trainings: list[dict], origin: dict, pictures: list[Picture], what: str
+    folder: Path,
+    points: list[int],
+    files: list[dict[str, Path]],
+    trainings: list[dict],
+    origin: dict,
+    pictures: list[Picture],
+    what: str,
 ) -> None:
     """Copy, score and describe every point.
 
@@ -50,13 +56,13 @@ def ship(
     `origin` says what else decided the result, `what` which pictures the scores are of.
     """
     (folder / NAME).unlink(missing_ok=True)
-    for point, (file, training) in enumerate(zip(files, trainings, strict=True)):
+    for point, (file, training) in zip(points, zip(files, trainings, strict=True), strict=True):
         shipped = folder / f"{point}.safetensors"
         with atomic_path(shipped) as temporary:
             shutil.copyfile(file["weights"], temporary)
         architecture = load_model(shipped).architecture
         settings: dict[str, Any] = {key: value for key, value in training.items() if key != "architecture"}
-        score = score_codec(make_codec(architecture.family, weights={point: shipped}), point, pictures, what)
+        score = score_codec(make_codec(architecture.family, weights={point: file["weights"]}), point, pictures, what)
         add_to_manifest(
             shipped,
             architecture.family,
@@ -77,7 +83,7 @@ def main() -> None:
         files = [dict(zip(("weights", "log", "benchmark"), map(Path, part), strict=True)) for part in parts]
         pictures = validation_pictures(Path(params.pictures), params.picture_count, params.networks)
         folder = Path(snakemake.output.manifest).parent
-        ship(folder, files, params.trainings, params.origin, pictures, params.what)
+        ship(folder, params.points, files, params.trainings, params.origin, pictures, params.what)
 
 
 if __name__ == "__main__":

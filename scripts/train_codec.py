@@ -7,6 +7,7 @@ from cfm.codecs.learned.sources import CropSource, PictureCrops, ShardCrops
 from cfm.codecs.learned.training import CodecTraining, train_codec
 from cfm.device import resolve_device
 from cfm.job import job
+from cfm.provenance import identified
 
 
 def source_of(data: Path, pictures: str) -> CropSource:
@@ -19,17 +20,19 @@ def main() -> None:
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     with job(snakemake.log[0], snakemake.threads):
         settings = dict(params.training)
+        checkpoint = identified(params.checkpoint, params.code, given)
         architecture = Architecture(**settings.pop("architecture"))
         train_codec(
             architecture,
             CodecTraining(**settings),
             source_of(Path(given[0]), params.pictures),
-            Path(params.checkpoint),
+            checkpoint,
             Path(made.weights),
             Path(made.training_log),
             Path(given.initial[0]) if given.initial else None,
             str(resolve_device(params.device)),
         )
+        checkpoint.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -53,13 +53,7 @@ rule fit_rate_phi:
 
 rule allocate:
     input:
-        losses=expand(
-            f"{R}/feature_coding/importance/{{{{task}}}}/{{{{codec}}}}/{{shard}}.parquet",
-            shard=PLAN.shards,
-        ),
-        streams=lambda wildcards: PLAN.precoded_streams(wildcards.task, wildcards.codec),
-        loss_rate=f"{R}/feature_coding/models/{{task}}/{{codec}}/loss_rate.parquet",
-        rate_phi=f"{R}/feature_coding/models/{{task}}/{{codec}}/rate_phi.parquet",
+        unpack(PLAN.allocation_inputs),
     output:
         allocation=f"{R}/feature_coding/allocation/{{task}}/{{codec}}/{{scheme}}.parquet",
     log:

@@ -63,7 +63,7 @@ if DATA.download:
     rule download_coco:
         output:
             touch(f"{R}/data/downloaded"),
-            annotations=PLAN.annotations(DATA.split),
+            annotations=PLAN.downloaded_annotations(),
         log:
             f"{R}/logs/download_coco.log",
         benchmark:
@@ -130,7 +130,8 @@ if PLAN.classifies:
 
 rule preflight:
     input:
-        subset=rules.select_subset.output.subset,
+        *([f"{R}/data/objects.parquet"] if PLAN.classifies else []),
+        subset=f"{R}/data/subset.parquet",
         weights=PLAN.ready_files,
     output:
         report=f"{R}/preflight.json",
@@ -142,7 +143,8 @@ rule preflight:
         "../../envs/cfm.yaml"
     params:
         code=PLAN.code("preflight", *PLAN.specs),
-        networks={task: PLAN.network(task) for task in PLAN.ready_networks},
-        codecs=PLAN.ready_codecs,
+        networks=PLAN.checked_networks,
+        learned_codecs=PLAN.ready_codecs,
+        standard_codecs=PLAN.standard_codecs,
     script:
         "../../scripts/preflight.py"

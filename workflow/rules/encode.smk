@@ -22,7 +22,6 @@ rule encode:
     conda:
         "../../envs/cfm.yaml"
     resources:
-        gpu=lambda wildcards: PLAN.codec_gpus(wildcards.study, wildcards.codec),
         mem_mb=4000,
     params:
         code=lambda wildcards: PLAN.codec_code(
@@ -34,6 +33,5 @@ rule encode:
             wildcards.study, wildcards.codec, wildcards.scheme, [int(wildcards.point)]
         ),
         point=lambda wildcards: int(wildcards.point),
-        device=CONFIGURATION.device,
     script:
         "../../scripts/encode.py"

@@ -28,7 +28,7 @@ rule feature_dataset:
         code=PLAN.code("feature_dataset", *PLAN.specs),
         root=PLAN.data_root,
         split=DATA.train_split,
-        networks=[PLAN.network(task) for task in PLAN.dataset_tasks],
+        networks=[PLAN.feature_network(task) for task in PLAN.dataset_tasks],
         dataset=PLAN.dataset,
         seed=CONFIGURATION.seed,
         device=CONFIGURATION.device,

@@ -47,6 +47,7 @@ rule ship_codec:
     params:
         code=lambda wildcards: PLAN.code("ship_codec"),
         benchmarks=lambda wildcards: PLAN.shipped_files(wildcards.models)["benchmarks"],
+        points=lambda wildcards: PLAN.shipped_points(wildcards.models),
         trainings=lambda wildcards: PLAN.shipped_trainings(wildcards.models),
         origin=lambda wildcards: {
             "data": f"scenes of seed {CONFIGURATION.seed}",

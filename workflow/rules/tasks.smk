@@ -8,6 +8,7 @@ Makes: models/tasks/<task>.safetensors with manifest and log; original/<task>/<s
 rule train_task:
     input:
         lambda wildcards: PLAN.training_data(wildcards.task),
+        ancient(f"{R}/preflight.json"),
         initial=lambda wildcards: PLAN.initial_weights(wildcards.task),
     output:
         weights=f"{R}/models/tasks/{{task}}.safetensors",

@@ -79,6 +79,10 @@ class Data(Section):
             raise ValueError("`root` is needed with `source: coco`: the folder of annotations/ and the pictures")
         if self.source == "scenes" and self.download:
             raise ValueError("`download` goes with `source: coco`")
+        if self.split == self.train_split:
+            raise ValueError("`split` and `train_split` are the same: pictures to train on must not be scored")
+        if self.classification_root is None and self.classification_pictures > self.scenes.objects_val:
+            raise ValueError(f"`classification_pictures` is more than `scenes.objects_val`, {self.scenes.objects_val}")
         if self.source == "scenes" and self.pictures > self.scenes.val:
             raise ValueError(f"`pictures` is {self.pictures}, but `scenes.val` makes only {self.scenes.val}")
         return self
@@ -128,7 +132,7 @@ class CodecTraining(Section):
     iterations: int = Field(ge=1, description="Optimiser steps of the first model (the highest Lagrangian).")
     finetune_iterations: int = Field(ge=1, description="Steps of the others, which start from the first.")
     batch: int = Field(8, ge=1, description="Crops a step.")
-    crop: int = Field(128, ge=64, description="Width and height of a crop, samples.")
+    crop: int = Field(128, ge=64, multiple_of=64, description="Width and height of a crop, samples.")
     learning_rate: float = Field(1e-4, gt=0, description="Initial learning rate.")
     seed: int | None = Field(None, ge=0, description="Seed of the training; the run's where absent.")
 
@@ -249,7 +253,7 @@ class FeatureDataset(Section):
 
     tasks: Annotated[list[PictureTask], Field(min_length=1)] = Field(description="Networks whose features are taken.")
     pictures: int = Field(ge=1, description="Training pictures for each network.")
-    crop: int = Field(128, ge=64, description="Width and height of a crop, samples.")
+    crop: int = Field(128, ge=64, multiple_of=64, description="Width and height of a crop, samples.")
 
 
 class Importance(Section):
@@ -309,8 +313,14 @@ class FeatureCoding(Section):
             check_codec(name, codec)
             if (codec.codec or name) not in ("elic", "vvenc", "x265"):
                 raise ValueError(f"{name} does not code feature mosaics; elic, vvenc and x265 do")
-        if any(codec.models and codec.models.folder == "train" for codec in self.codecs.values()) and not self.dataset:
+        unknown = set(self.sensitivity.codecs) - set(self.codecs)
+        if unknown:
+            raise ValueError(f"sensitivity.codecs names {min(unknown)!r}, which is not among {', '.join(self.codecs)}")
+        trained = trained_codecs(self)
+        if trained and not self.dataset:
             raise ValueError("training a feature codec needs the section `dataset`")
+        if any(self.codecs[name].models.train.crop > self.dataset.crop for name in trained):
+            raise ValueError("dataset.crop is smaller than the crops that a codec is trained on")
         return self
 
 
@@ -338,18 +348,49 @@ class Configuration(Section):
 
     @model_validator(mode="after")
     def _references(self) -> Configuration:
-        for section in ("image_coding", "distillation", "feature_coding"):
-            study = getattr(self, section)
-            for task in study.tasks if study else []:
-                if task not in self.tasks:
-                    raise ValueError(f"{section} scores the task {task!r}, which the section `tasks` does not name")
+        if not (self.image_coding or self.feature_coding):
+            raise ValueError("no study: name image_coding, distillation or feature_coding")
+        for key, task in self.named_tasks():
+            if task not in self.tasks:
+                raise ValueError(f"{key} names the task {task!r}, which the section `tasks` does not have")
+        for task, network in self.tasks.items():
+            if network.weights == "train" and network.network != f"cfm.tasks.demo:{task}":
+                raise ValueError(f"tasks.{task}: `weights: train` trains cfm.tasks.demo:{task}, not {network.network}")
+        trained = [set(trained_codecs(study)) for study in (self.image_coding, self.feature_coding)]
+        if trained[0] & trained[1]:
+            raise ValueError(
+                f"two trained codecs are named {min(trained[0] & trained[1])!r}: name one otherwise, with `codec`"
+            )
         if self.distillation:
             base = self.image_coding.codecs.get(self.distillation.base) if self.image_coding else None
             if base is None or base.models is None:
                 raise ValueError(f"distillation starts from {self.distillation.base!r}: add it to image_coding.codecs")
+            if self.distillation.lagrangians != sorted(set(self.distillation.lagrangians)):
+                raise ValueError("distillation.lagrangians must ascend")
             if len(self.distillation.lagrangians) != len(base.points):
                 raise ValueError("distillation.lagrangians needs one value for each point of its base codec")
         return self
+
+    def named_tasks(self) -> list[tuple[str, str]]:
+        """Every key that names a task, with what it names."""
+        named = [(f"tasks.{name}.train.initial", task.train.initial) for name, task in self.tasks.items() if task.train]
+        for section in ("image_coding", "distillation", "feature_coding"):
+            if study := getattr(self, section):
+                named += [(f"{section}.tasks", task) for task in study.tasks]
+        if self.distillation:
+            named.append(("distillation.task", self.distillation.task))
+        if features := self.feature_coding:
+            named += [("feature_coding.sensitivity.tasks", task) for task in features.sensitivity.tasks]
+            named += [
+                ("feature_coding.dataset.tasks", task) for task in (features.dataset.tasks if features.dataset else [])
+            ]
+        return [(key, task) for key, task in named if task is not None]
+
+
+def trained_codecs(study: ImageCoding | FeatureCoding | None) -> list[str]:
+    """Names of the codecs that a study trains."""
+    codecs = study.codecs if study else {}
+    return [name for name, codec in codecs.items() if codec.models and codec.models.folder == "train"]
 
 
 LEARNED = ("cheng2020-attn", "elic")

@@ -5,7 +5,6 @@ Snakemake's files stay free of logic by asking here; nothing here imports Snakem
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
@@ -42,6 +41,7 @@ class Plan:
 
     def __init__(self, configuration: Configuration, repository: Path | str):
         self.configuration, self.repository = configuration, Path(repository)
+        self._digests: dict[tuple[Any, ...], str] = {}
         self.results = f"results/{configuration.run}"
         self.shards = [f"{shard:04d}" for shard in range(configuration.data.shards)]
         # Snakemake hands this out to jobs that need a GPU; where the device is "cpu" none asks for it.
@@ -50,7 +50,10 @@ class Plan:
     def code(self, script: str, *specs: str, without: tuple[str, ...] = ()) -> str:
         """Digest of `scripts/<script>.py` and what it imports, and of modules of the library that specs name."""
         modules = tuple(sorted({spec.split(":")[0] for spec in specs if spec.startswith("cfm.")}))
-        return code_digest(self.repository / "scripts" / f"{script}.py", modules, without)
+        key = (script, modules, without)
+        if key not in self._digests:
+            self._digests[key] = code_digest(self.repository / "scripts" / f"{script}.py", modules, without)
+        return self._digests[key]
 
     # Data
 
@@ -176,15 +179,13 @@ class Plan:
         if section.models:
             used = section.points if points is None else points
             arguments["weights"] = {point: self.codec_weights(study, name, scheme, point)[0] for point in used}
+            architecture = section.models.architecture(arguments["name"])
+            arguments["architecture"] = {key: value for key, value in architecture.items() if key != "family"}
         return arguments
 
     def codec_code(self, script: str, study: str, name: str, *specs: str) -> str:
         """Digest of a script that runs a codec, without the modules of codecs of the other sort."""
         return self.code(script, *specs, without=OTHER_CODECS[self.codec_kind(study, name) in LEARNED])
-
-    def codec_gpus(self, study: str, name: str) -> int:
-        """GPUs that an encoding job asks for."""
-        return self.gpus if self.codec_kind(study, name) in LEARNED else 0
 
     def phi(self, name: str) -> dict[str, Any]:
         """What the rate-phi model of a feature codec is fitted on: `kinds`, and phi of each point."""
@@ -261,6 +262,18 @@ class Plan:
         used = {"uniform": [], "saba": ["snap"], "mfiba": ["lambda_sweep", "loss_rate", "scale_ratio", "snap"]}[scheme]
         return {key: getattr(allocation, key) for key in used}
 
+    def allocation_inputs(self, wildcards: Any) -> dict[str, Any]:
+        """What a scheme's allocation is made from: the uniform one needs no importance, SABA no loss-rate model."""
+        task, codec, scheme = wildcards.task, wildcards.codec, wildcards.scheme
+        folder = f"{self.results}/feature_coding"
+        inputs: dict[str, Any] = {"streams": self.precoded_streams(task, codec)}
+        if scheme != "uniform":
+            losses = [f"{folder}/importance/{task}/{codec}/{shard}.parquet" for shard in self.shards]
+            inputs |= {"losses": losses, "rate_phi": f"{folder}/models/{task}/{codec}/rate_phi.parquet"}
+        if scheme == "mfiba":
+            inputs["loss_rate"] = f"{folder}/models/{task}/{codec}/loss_rate.parquet"
+        return inputs
+
     # Scores
 
     def curves(self) -> list[tuple[str, str, str, str]]:
@@ -270,7 +283,8 @@ class Plan:
             pairs = dict.fromkeys((s.codec, s.scheme) for s in self.settings(study)) if study in self.studies else ()
             curves += [(study, task, *pair) for pair in pairs for task in self.tasks(study)]
         curves += [("feature_coding", *setting) for setting in self.feature_settings()]
-        return curves + [("image_coding", "classification", "none", "uncompressed")] * self.classifies
+        classification = ("image_coding", "classification", "none", "uncompressed")
+        return curves + [classification] * (self.classifies and "image_coding" in self.studies)
 
     @staticmethod
     def curve(wildcards: Any) -> tuple[str, str, str, str]:
@@ -325,16 +339,31 @@ class Plan:
             anchors["feature_coding"] = [f"*/{features.allocation.anchor}"]
         return anchors
 
-    def digest(self) -> str:
-        """Digest of the whole configuration, 16 hexadecimal digits, for the report."""
-        return hashlib.sha256(self.configuration.model_dump_json().encode()).hexdigest()[:16]
-
     # Checks
 
     @property
     def ready_networks(self) -> list[str]:
         """Tasks whose network is there before the run, so that it can be looked at first."""
         return [task for task, network in self.configuration.tasks.items() if network.weights != "train"]
+
+    @property
+    def checked_networks(self) -> list[tuple[str, dict[str, Any]]]:
+        """Task and arguments of `load_network` of all networks that are there, as the studies will make them."""
+        networks = [(task, self.network(task)) for task in self.ready_networks]
+        coded = self.tasks("feature_coding") if "feature_coding" in self.studies else []
+        extra = [(task, self.feature_network(task)) for task in coded if task in self.ready_networks]
+        return networks + [entry for entry in extra if entry not in networks]
+
+    @property
+    def standard_codecs(self) -> list[dict[str, Any]]:
+        """Arguments of `make_codec` for all codecs without trained models."""
+        return [
+            self.codec(study, name)
+            for study in self.studies
+            if study != "distillation"
+            for name, section in getattr(self.configuration, study).codecs.items()
+            if section.models is None
+        ]
 
     @property
     def ready_codecs(self) -> list[dict[str, Any]]:

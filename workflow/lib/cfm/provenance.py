@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +27,25 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def identified(path: Path | str, code: str, files: Iterable[Path | str]) -> Path:
+    """`path` with a digest of code and files in its name: a checkpoint is continued only by what began it.
+
+    Parameters
+    ----------
+    path : path
+        Such as "checkpoints/detection.pt".
+    code : str
+        Digest of the code.
+    files : iterable of paths
+        Inputs whose content decides the result.
+    """
+    digest = hashlib.sha256(code.encode())
+    for file in files:
+        digest.update(sha256_of(file).encode())
+    path = Path(path)
+    return path.with_name(f"{path.stem}-{digest.hexdigest()[:12]}{path.suffix}")
 
 
 def sha256_of(path: Path | str) -> str:

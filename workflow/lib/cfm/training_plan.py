@@ -8,6 +8,7 @@ from cfm.errors import ConfigurationError
 from cfm.plan import ANNOTATIONS, Plan
 
 SHIPPED = "workflow/models/demo"
+DISTILLED_CROP = 256  # pixels a side: objects and their surroundings stay whole
 
 
 class TrainingPlan(Plan):
@@ -28,6 +29,12 @@ class TrainingPlan(Plan):
     def scored_data(self, task: str) -> list[str]:
         """Annotations that a trained network is scored on."""
         return [f"{self.data_root}/annotations/{ANNOTATIONS[task]}_{self.configuration.data.split}.json"]
+
+    def downloaded_annotations(self) -> list[str]:
+        """Annotation files that the download must bring: of the coded split, and of training pictures if any."""
+        split = self.configuration.data.train_split
+        trained = [f"{self.data_root}/annotations/instances_{split}.json"] if self.trained_models else []
+        return sorted({*self.annotations(self.configuration.data.split), *trained})
 
     def task_training(self, task: str) -> dict[str, Any]:
         """Settings of a network's training, without its initial weights."""
@@ -92,7 +99,8 @@ class TrainingPlan(Plan):
         """Settings of the fine-tuning at a point of the base codec."""
         study = self.configuration.distillation
         index = self.section("distillation", study.base).points.index(point)
-        return {"lambda_": study.lagrangians[index], **self.seeded(study.train.model_dump())}
+        training = self.seeded(study.train.model_dump())
+        return {"lambda_": study.lagrangians[index], "crop": DISTILLED_CROP, "schedule": "step", **training}
 
     @property
     def trained_models(self) -> list[str]:
@@ -124,12 +132,17 @@ class TrainingPlan(Plan):
         ]
         return [name for name, codec in codecs if codec.models and codec.models.folder == "train"]
 
+    def shipped_points(self, folder: str) -> list[int]:
+        """Points of a folder of models, such as "elic" or "distillation/none"."""
+        kind, name = model_kind(folder)
+        study, codec = (kind, self.base_name) if kind == "distillation" else (self.codec_section(name)[0], name)
+        return list(self.section(study, codec).points)
+
     def shipped_files(self, folder: str) -> dict[str, list[str]]:
-        """Weights, logs and benchmarks of the points of a folder of models, such as "elic" or "distillation/none"."""
+        """Weights, logs and benchmarks of the points of a folder of models."""
         kind, name = model_kind(folder)
         rule = "distill" if kind == "distillation" else "train_codec"
-        section = self.section("distillation", self.base_name) if kind == "distillation" else None
-        points = (section or self.section(self.codec_section(name)[0], name)).points
+        points = self.shipped_points(folder)
         return {
             "weights": [f"{self.results}/models/{kind}/{name}/{point}.safetensors" for point in points],
             "training_logs": [f"{self.results}/models/{kind}/{name}/{point}.csv" for point in points],
@@ -139,10 +152,9 @@ class TrainingPlan(Plan):
     def shipped_trainings(self, folder: str) -> list[dict[str, Any]]:
         """Settings of the trainings of a folder of models, one a point."""
         kind, name = model_kind(folder)
+        points = self.shipped_points(folder)
         if kind == "distillation":
-            extra = {"crop": 256, "schedule": "step"}
-            return [self.distillation_training(p) | extra for p in self.section(kind, self.base_name).points]
-        points = self.section(self.codec_section(name)[0], name).points
+            return [self.distillation_training(point) for point in points]
         return [self.codec_training(name, point) for point in points]
 
     def shipped_networks(self, folder: str) -> list[dict[str, Any]]:
@@ -150,7 +162,7 @@ class TrainingPlan(Plan):
         kind, name = model_kind(folder)
         if kind == "distillation" or self.codec_section(name)[0] == "image_coding":
             return []
-        return [self.network(task) for task in self.dataset_tasks]
+        return [self.feature_network(task) for task in self.dataset_tasks]
 
 
 def model_kind(folder: str) -> tuple[str, str]:

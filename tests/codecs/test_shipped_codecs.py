@@ -1,0 +1,60 @@
+"""The demo's shipped codec weights: whole, described, within their size, and rates that ascend with the point."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cfm.codecs.learned.weights import load_model
+from cfm.codecs.picture import Picture
+from cfm.codecs.registry import make_codec
+
+SHIPPED = Path(__file__).parents[2] / "workflow" / "models" / "demo" / "codecs"
+LARGEST_BYTES = 33_000_000
+FOLDERS = ("cheng2020-attn", "elic", "distillation/none", "distillation/ground_truth", "distillation/objectness")
+
+
+def manifest_of(folder):
+    return json.loads((SHIPPED / folder / "manifest.json").read_text())
+
+
+def textured(height, width):
+    rows, columns = np.mgrid[:height, :width]
+    waves = [127 + 90 * np.sin(columns / (4 + k)) * np.cos(rows / (9 - k)) for k in range(3)]
+    return Picture(tuple(wave.astype(np.uint8) for wave in waves), "rgb", 8)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_points_load_against_their_manifest_and_code(folder):
+    content = manifest_of(folder)
+    weights = {point: SHIPPED / folder / f"{point}.safetensors" for point in range(4)}
+    assert sorted(content["models"]) == [path.name for path in weights.values()]
+    codec = make_codec(content["family"], weights=weights)
+    codec.load()
+    assert load_model(weights[0]).architecture.as_dict() == {
+        key: tuple(value) if isinstance(value, list) else value for key, value in content["architecture"].items()
+    }
+    picture = textured(70, 100)
+    sizes = [len(codec.encode(picture, point)) for point in codec.points]
+    assert sizes[0] < sizes[-1]
+    decoded = codec.decode(codec.encode(picture, 3))
+    assert np.mean((np.stack(decoded.planes).astype(float) - np.stack(picture.planes)) ** 2) < 1500
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_manifests_say_how_the_points_were_trained_and_what_they_score(folder):
+    models = [model for _, model in sorted(manifest_of(folder)["models"].items())]
+    rates = [model["score"]["rate_bpp"] for model in models]
+    assert rates == sorted(rates)
+    lambdas = [model["settings"]["lambda_"] for model in models]
+    assert lambdas == sorted(lambdas)
+    for model in models:
+        assert {"seed", "iterations", "learning_rate"} <= model["settings"].keys()
+        assert {"data", "initial", "device", "command"} <= model.keys()
+        assert model["training_s"] > 0
+        assert 5 < len(model["log"]) < 50
+
+
+def test_all_together_stay_small():
+    assert sum(path.stat().st_size for path in SHIPPED.rglob("*") if path.is_file()) < LARGEST_BYTES
