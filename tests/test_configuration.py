@@ -52,6 +52,10 @@ def test_a_misspelt_key_is_refused_with_the_nearest_known_one(demo):
         (["distillation", "lagrangians"], [1.0], ["lagrangians"]),
         (["distillation", "weightings"], ["objectnes"], ["weightings"]),
         (["tasks", "detection", "network"], "fasterrcnn", ["tasks.detection.network"]),
+        (["feature_coding", "sensitivity", "codecs"], ["elci"], ["elci", "elic"]),
+        (["distillation", "lagrangians"], [5.0, 2.0, 1.0, 0.5], ["ascend"]),
+        (["data", "train_split"], "val2017", ["train_split"]),
+        (["data", "classification_pictures"], 4000, ["objects_val"]),
         (["run"], "../elsewhere", ["run"]),
         (["device"], "gpu", ["device"]),
     ],
@@ -72,6 +76,27 @@ def test_a_missing_section_is_named():
 def test_a_scored_task_needs_its_network(demo):
     del demo["tasks"]["keypoints"]
     assert "keypoints" in message_of(demo)
+
+
+def test_a_configuration_without_a_study_is_refused(demo):
+    for study in ("image_coding", "distillation", "feature_coding"):
+        del demo[study]
+    assert "no study" in message_of(demo)
+
+
+def test_only_the_demos_networks_are_trained_here(demo):
+    demo["tasks"]["detection"] |= {"network": "torchvision:fasterrcnn_resnet50_fpn", "weights": "train"}
+    demo["tasks"]["detection"]["train"] = {"iterations": 1}
+    assert "cfm.tasks.demo:detection" in message_of(demo)
+
+
+def test_two_trained_codecs_need_two_names(demo):
+    steps = {"iterations": 1, "finetune_iterations": 1}
+    models = {"folder": "train", "n": 24, "m": 48, "lagrangians": [0.1, 0.2], "train": steps}
+    demo["image_coding"]["codecs"]["elic"] = {"points": [0, 1], "models": models}
+    demo["feature_coding"]["codecs"]["elic"] = {"points": [0, 1], "models": models}
+    demo["feature_coding"]["dataset"] = {"tasks": ["detection"], "pictures": 1}
+    assert "'elic'" in message_of(demo)
 
 
 def test_files_that_are_no_configuration(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from PIL import Image
 
-LONG_RULES = ("rule encode", "rule precode", "rule sketch", "rule detect_originals")
+LONG_RULES = ("rule encode", "rule precode", "rule sketch", "rule detect_originals", "rule train_", "rule distill")
 
 
 def configured(checkout, change):
@@ -66,6 +66,32 @@ def test_weights_that_are_damaged(checkout, damage):
     line = error_of(checkout, "tests/config/tiny.yaml", "--until", "preflight")
     assert "detection.safetensors" in line
     assert not (checkout.folder / "results/tiny/preflight.json").exists()
+
+
+def test_a_network_for_another_task(checkout):
+    def change(values):
+        values["tasks"]["detection"]["network"] = "cfm.tasks.demo:keypoints"
+        values["tasks"]["detection"]["weights"] = "workflow/models/demo/tasks/keypoints.safetensors"
+
+    line = error_of(checkout, configured(checkout, change), "--until", "preflight")
+    assert "tasks.detection" in line
+    assert "keypoints" in line
+
+
+def test_codec_weights_of_other_shapes(checkout):
+    def change(values):
+        values["image_coding"]["codecs"]["cheng2020-attn"]["models"]["n"] = 32
+
+    line = error_of(checkout, configured(checkout, change), "--until", "preflight")
+    assert "cheng2020-attn" in line
+
+
+def test_a_preset_that_the_encoder_does_not_have(checkout):
+    def change(values):
+        values["image_coding"]["codecs"]["x264"]["preset"] = "verslow"
+
+    line = error_of(checkout, configured(checkout, change), "--until", "preflight")
+    assert "verslow" in line
 
 
 @pytest.fixture

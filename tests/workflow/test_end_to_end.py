@@ -94,3 +94,15 @@ def test_snakemakes_own_report_can_be_made(finished):
     assert done.returncode == 0, done.stderr[-2000:]
     with zipfile.ZipFile(finished.folder / "report.zip") as archive:
         assert any(name.endswith("report.html") for name in archive.namelist())
+
+
+def test_the_settings_for_coco_ask_for_a_dag_that_exists(checkout):
+    pending = checkout.pending(configuration="config/coco2017.yaml")
+    assert {"download_coco", "train_codec", "distill", "feature_dataset", "precode", "page"} <= pending
+
+
+def test_retraining_asks_for_a_dag_that_exists(checkout):
+    done = checkout.run("config/retrain.yaml", "--dry-run", "--", "ship_models", configuration="config/demo.yaml")
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text
+    assert all(rule in text for rule in ("train_task", "train_codec", "distill", "ship_codec"))

@@ -51,6 +51,7 @@ def write_feature_dataset(
     folder: Path,
     crops_per_scale: int = 1,
     pictures_per_shard: int = 100,
+    identity: str = "",
 ) -> list[Path]:
     """Write crops of the "rgb" mosaics of every scale of every picture; continue where a killed run stopped.
 
@@ -72,6 +73,8 @@ def write_feature_dataset(
         Crops of one mosaic.
     pictures_per_shard : int
         Pictures whose crops share a file.
+    identity : str
+        Digest of the networks' weights and of the code: shards that another identity made are made anew.
 
     Returns
     -------
@@ -94,6 +97,7 @@ def write_feature_dataset(
         "crop": crop,
         "crops_per_scale": crops_per_scale,
         "pictures_per_shard": pictures_per_shard,
+        "identity": identity,
         "generator": str(rng.bit_generator.state["state"]),
     }
     _begin(folder, settings)
