@@ -33,7 +33,7 @@ def test_a_finished_run_has_nothing_to_do(again):
 
 
 def test_another_sweep_reruns_allocation_and_what_follows(again):
-    again.edit("tests/config/tiny.yaml", "[0.001, 0.01, 0.1]", "[0.002, 0.02, 0.2]")
+    again.edit("tests/config/tiny.yaml", "[0.1, 1, 10]", "[0.2, 2, 20]")
     pending = again.pending()
     assert pending >= AFTER_ALLOCATION
     assert "page" in pending
