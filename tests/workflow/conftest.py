@@ -30,7 +30,7 @@ class Checkout:
     def command(self, *arguments: str, configuration: str = "tests/config/tiny.yaml") -> list[str]:
         """Snakemake's command line."""
         tool = Path(sys.executable).with_name("snakemake")
-        return [str(tool), "--nolock", "--cores", "2", "--configfile", configuration, *arguments]
+        return [str(tool), "--configfile", *configuration.split(), "--nolock", "--cores", "2", *arguments]
 
     def run(self, *arguments: str, configuration: str = "tests/config/tiny.yaml") -> subprocess.CompletedProcess:
         """Run Snakemake and wait for it."""

@@ -102,7 +102,7 @@ def test_the_settings_for_coco_ask_for_a_dag_that_exists(checkout):
 
 
 def test_retraining_asks_for_a_dag_that_exists(checkout):
-    done = checkout.run("config/retrain.yaml", "--dry-run", "--", "ship_models", configuration="config/demo.yaml")
+    done = checkout.run("ship_models", "--dry-run", configuration="config/demo.yaml config/retrain.yaml")
     text = done.stdout + done.stderr
     assert done.returncode == 0, text
     assert all(rule in text for rule in ("train_task", "train_codec", "distill", "ship_codec"))

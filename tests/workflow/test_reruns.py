@@ -1,5 +1,6 @@
 """A finished run reruns what a change touches, and nothing else."""
 
+import re
 import shutil
 
 import pytest
@@ -44,7 +45,7 @@ def test_a_changed_plot_reruns_plots(again):
     again.edit("workflow/lib/cfm/reporting/drawing.py", ADDED, f"{ADDED}\n\nONE = 1")
     pending = again.pending()
     assert "page" in pending
-    assert {name for name in pending if not name.startswith("draw_")} == {"page"}
+    assert {name for name in pending if not name.startswith("draw_")} <= {"page", "all"}
     assert any(name.startswith("draw_") for name in pending)
 
 
@@ -82,7 +83,7 @@ def test_a_change_of_one_codec_leaves_the_others_alone(again):
 def test_another_point_of_a_codec_encodes_only_that(again):
     again.edit("tests/config/tiny.yaml", "points: [33, 39, 45]", "points: [33, 39, 42, 45]")
     done = again.run("--dry-run")
-    encoded = [line for line in (done.stdout + done.stderr).splitlines() if "output:" in line and "/streams/" in line]
+    encoded = [line for line in (done.stdout + done.stderr).splitlines() if re.match(r"\s+output: .*/streams/", line)]
     assert len(encoded) == 2  # one a shard
     assert all("/x264/sse/42/" in line for line in encoded)
 

@@ -128,11 +128,13 @@ if PLAN.classifies:
             "../../scripts/select_objects.py"
 
 
+# Once a run: its parameters are given as functions of the output, which Snakemake does not compare, and its inputs are
+# ancient. A rerun of it would hide changes of everything behind it from Snakemake (jobs behind a pending job are not
+# looked at, and ancient inputs do not trigger them). Jobs check the weights that they load all the same.
 rule preflight:
     input:
-        *([f"{R}/data/objects.parquet"] if PLAN.classifies else []),
-        subset=f"{R}/data/subset.parquet",
-        weights=PLAN.ready_files,
+        subset=ancient(f"{R}/data/subset.parquet"),
+        weights=ancient(PLAN.ready_files),
     output:
         report=f"{R}/preflight.json",
     log:
@@ -142,9 +144,8 @@ rule preflight:
     conda:
         "../../envs/cfm.yaml"
     params:
-        code=PLAN.code("preflight", *PLAN.specs),
-        networks=PLAN.checked_networks,
-        learned_codecs=PLAN.ready_codecs,
-        standard_codecs=PLAN.standard_codecs,
+        networks=lambda wildcards, output: PLAN.checked_networks,
+        learned_codecs=lambda wildcards, output: PLAN.ready_codecs,
+        standard_codecs=lambda wildcards, output: PLAN.standard_codecs,
     script:
         "../../scripts/preflight.py"
