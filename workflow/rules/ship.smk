@@ -1,11 +1,12 @@
-"""The demo's models: from a run that trained them into the checkout, scored and described.
+"""The demo's models: scored, described, and copied from the run that trained them into the checkout.
 
 Needs: the models of a run with config/retrain.yaml, validation pictures.
-Makes: workflow/models/demo/tasks/<task>.{safetensors,json}, workflow/models/demo/codecs/<codec>/<point>.safetensors and
-manifest.json, workflow/models/demo/codecs/distillation/<weighting>/...
+Makes: shipped/tasks/<task>.{safetensors,json}, shipped/codecs/<codec>/<point>.safetensors and manifest.json,
+shipped/codecs/distillation/<weighting>/...; `ship_models` copies them to workflow/models/demo. (As outputs of rules the
+files of the checkout, which are always there, would hide that their trainings have not run.)
 """
 
-SHIPPED = "workflow/models/demo"
+SHIPPED = f"{R}/shipped"
 
 
 rule ship_task:
@@ -65,3 +66,11 @@ rule ship_codec:
 rule ship_models:
     input:
         PLAN.shipped_models(),
+    log:
+        f"{R}/logs/ship_models.log",
+    conda:
+        "../../envs/cfm.yaml"
+    params:
+        shipped=SHIPPED,
+    shell:
+        "cp -R {params.shipped}/. workflow/models/demo 2> {log}"

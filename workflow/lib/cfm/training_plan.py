@@ -7,7 +7,6 @@ from typing import Any
 from cfm.errors import ConfigurationError
 from cfm.plan import ANNOTATIONS, Plan
 
-SHIPPED = "workflow/models/demo"
 DISTILLED_CROP = 256  # pixels a side: objects and their surroundings stay whole
 
 
@@ -117,12 +116,13 @@ class TrainingPlan(Plan):
     # Shipping
 
     def shipped_models(self) -> list[str]:
-        """The manifests of everything that `ship_models` puts into the checkout."""
-        tasks = [f"{SHIPPED}/tasks/{t}.json" for t, n in self.configuration.tasks.items() if n.weights == "train"]
-        codecs = [f"{SHIPPED}/codecs/{name}/manifest.json" for name in self.trained_codecs()]
+        """The manifests of everything that `ship_models` copies into the checkout."""
+        shipped = f"{self.results}/shipped"
+        tasks = [f"{shipped}/tasks/{t}.json" for t, n in self.configuration.tasks.items() if n.weights == "train"]
+        codecs = [f"{shipped}/codecs/{name}/manifest.json" for name in self.trained_codecs()]
         distillation = self.configuration.distillation
         weightings = distillation.weightings if distillation and distillation.folder == "train" else []
-        return tasks + codecs + [f"{SHIPPED}/codecs/distillation/{name}/manifest.json" for name in weightings]
+        return tasks + codecs + [f"{shipped}/codecs/distillation/{name}/manifest.json" for name in weightings]
 
     def trained_codecs(self) -> list[str]:
         """Names of the codecs that the run trains."""
