@@ -14,6 +14,7 @@ sys.path.insert(0, LIBRARY)
 from cfm.configuration import parse_configuration
 from cfm.errors import one_line_errors
 from cfm.job import set_environment
+from cfm.readiness import Readiness
 from cfm.report_plan import ReportPlan
 
 if not workflow.overwrite_configfiles:
@@ -28,7 +29,8 @@ with one_line_errors():
         config, ", ".join(map(str, workflow.configfiles)) or "the configuration"
     )
     PLAN = ReportPlan(CONFIGURATION, REPOSITORY)
-    PLAN.check_files()
+    READINESS = Readiness(PLAN)
+    READINESS.check_files()
 
 R = PLAN.results
 DATA = CONFIGURATION.data
@@ -68,6 +70,10 @@ rule all:
     default_target: True
     input:
         f"{R}/report/index.html",
+
+
+onstart:
+    READINESS.check_models()
 
 
 onsuccess:

@@ -1,13 +1,15 @@
-"""Make every network and every codec that the configuration names, before any long stage starts."""
+"""Make every network and every codec that the configuration names, before any job starts.
+
+Standard input: a JSON object of `networks` (task and arguments of `load_network`), `learned` and `standard` (arguments
+of `make_codec`). Ends with one line on standard error and a status other than 0 where something cannot be made.
+"""
 
 import json
-from pathlib import Path
+import sys
 
 from cfm.codecs.registry import make_codec
-from cfm.errors import ConfigurationError
-from cfm.job import job
+from cfm.errors import ConfigurationError, one_line_errors
 from cfm.progress import Progress
-from cfm.provenance import atomic_path, sha256_of
 from cfm.tasks.loading import load_network
 
 
@@ -25,19 +27,11 @@ def preflight(networks: list[tuple[str, dict]], learned: list[dict], standard: l
         make_codec(**arguments)
         progress.step()
     for arguments in learned:
-        make_codec(**arguments).load()
+        weights = {int(point): path for point, path in arguments["weights"].items()}  # JSON's keys are strings
+        make_codec(**arguments | {"weights": weights}).load()
         progress.step()
 
 
-def main() -> None:
-    """Hand over what the rule gives."""
-    params = snakemake.params
-    with job(snakemake.log[0], snakemake.threads):
-        preflight(params.networks, params.learned_codecs, params.standard_codecs)
-        digests = {path: sha256_of(path) for path in sorted(set(snakemake.input.get("weights", [])))}
-        with atomic_path(snakemake.output.report) as temporary:
-            Path(temporary).write_text(json.dumps(digests, indent=1) + "\n", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        preflight(**json.load(sys.stdin))

@@ -8,6 +8,7 @@ import yaml
 from cfm.configuration import parse_configuration
 from cfm.documentation import merge
 from cfm.errors import ConfigurationError
+from cfm.readiness import Readiness
 from cfm.report_plan import ReportPlan
 
 REPOSITORY = Path(__file__).parents[1]
@@ -66,9 +67,15 @@ def test_phi_is_the_lagrangian_of_a_learned_model_and_the_qp_of_a_standard_codec
     assert demo.phi("vvenc")["values"] == {qp: float(qp) for qp in qps}
 
 
+def test_every_codec_is_made_once_before_the_run(demo):
+    ready = Readiness(demo)
+    assert [codec["name"] for codec in ready.standard_codecs] == ["x264", "x265", "kvazaar", "vvenc", "vvenc"]
+    assert [codec["name"] for codec in ready.learned_codecs] == ["cheng2020-attn", "elic", *["cheng2020-attn"] * 3]
+
+
 def test_retraining_makes_every_shipped_model(demo, retrain):
-    assert retrain.ready_files == []
-    shipped = {str(Path(file).parent.relative_to("workflow/models/demo")) for file in demo.ready_files}
+    assert Readiness(retrain).files == []
+    shipped = {str(Path(file).parent.relative_to("workflow/models/demo")) for file in Readiness(demo).files}
     made = {str(Path(manifest).parent.relative_to("results/retrain/shipped")) for manifest in retrain.shipped_models()}
     assert made == shipped
 
@@ -92,4 +99,4 @@ def test_a_missing_file_is_named_with_a_cure():
     values = read("demo.yaml")
     values["tasks"]["detection"]["weights"] = "absent.safetensors"
     with pytest.raises(ConfigurationError, match=r"absent\.safetensors: .*make retrain"):
-        ReportPlan(parse_configuration(values), REPOSITORY).check_files()
+        Readiness(ReportPlan(parse_configuration(values), REPOSITORY)).check_files()

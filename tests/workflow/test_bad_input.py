@@ -63,7 +63,7 @@ def test_weights_that_are_damaged(checkout, damage):
     content = bytearray(weights.read_bytes())
     content[len(content) // 2] ^= 1
     weights.write_bytes(bytes(content) if damage == "flipped" else b"\x80\x04\x95posix\nsystem\n.")
-    line = error_of(checkout, "tests/config/tiny.yaml", "--until", "preflight")
+    line = error_of(checkout, "tests/config/tiny.yaml")
     assert "detection.safetensors" in line
     assert not (checkout.folder / "results/tiny/preflight.json").exists()
 
@@ -73,7 +73,7 @@ def test_a_network_for_another_task(checkout):
         values["tasks"]["detection"]["network"] = "cfm.tasks.demo:keypoints"
         values["tasks"]["detection"]["weights"] = "workflow/models/demo/tasks/keypoints.safetensors"
 
-    line = error_of(checkout, configured(checkout, change), "--until", "preflight")
+    line = error_of(checkout, configured(checkout, change))
     assert "tasks.detection" in line
     assert "keypoints" in line
 
@@ -82,7 +82,7 @@ def test_codec_weights_of_other_shapes(checkout):
     def change(values):
         values["image_coding"]["codecs"]["cheng2020-attn"]["models"]["n"] = 32
 
-    line = error_of(checkout, configured(checkout, change), "--until", "preflight")
+    line = error_of(checkout, configured(checkout, change))
     assert "cheng2020-attn" in line
 
 
@@ -90,7 +90,7 @@ def test_a_preset_that_the_encoder_does_not_have(checkout):
     def change(values):
         values["image_coding"]["codecs"]["x264"]["preset"] = "verslow"
 
-    line = error_of(checkout, configured(checkout, change), "--until", "preflight")
+    line = error_of(checkout, configured(checkout, change))
     assert "verslow" in line
 
 

@@ -84,7 +84,7 @@ def test_every_figure_is_vector_and_raster(finished):
 
 
 def test_preflight_notes_the_digests_of_all_weights(finished):
-    digests = json.loads((finished.folder / RUN / "preflight.json").read_text())
+    digests = json.loads((finished.folder / RUN / "preflight.json").read_text())["files"]
     assert "workflow/models/demo/tasks/detection.safetensors" in digests
     assert all(len(digest) == 64 for digest in digests.values())
 

@@ -93,3 +93,15 @@ def test_more_bootstraps_rerun_scores_only(again):
     pending = again.pending()
     assert {"score", "correlation", "bd_rate"} <= pending
     assert not pending & (LONG | {"allocate", "evaluate_features", "evaluate_pictures"})
+
+
+def test_weights_that_change_are_looked_at_before_anything_runs(again):
+    weights = again.folder / "workflow/models/demo/codecs/cheng2020-attn/1.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    done = again.run()
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "cheng2020-attn/1.safetensors" in text
+    assert "Finished jobid" not in text

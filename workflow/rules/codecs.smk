@@ -8,7 +8,7 @@ Makes: models/codecs/<codec>/<point>.safetensors, models/distillation/<weighting
 rule train_codec:
     input:
         lambda wildcards: PLAN.codec_training_data(wildcards.codec),
-        ancient(f"{R}/preflight.json"),
+        ancient(f"{R}/data/subset.parquet"),
         initial=lambda wildcards: PLAN.codec_initial(
             wildcards.codec, int(wildcards.point)
         ),
@@ -40,7 +40,7 @@ rule train_codec:
 rule distill:
     input:
         lambda wildcards: PLAN.training_data("detection"),
-        ancient(f"{R}/preflight.json"),
+        ancient(f"{R}/data/subset.parquet"),
         network=lambda wildcards: PLAN.network_files(CONFIGURATION.distillation.task),
         initial=lambda wildcards: PLAN.codec_weights(
             "image_coding", PLAN.base_name, "", int(wildcards.point)

@@ -1,8 +1,11 @@
 """Pictures and annotations.
 
 Needs: nothing for the embedded scenes; a folder in COCO's layout, or the addresses of COCO's files, otherwise.
-Makes: data/scenes, data/objects (embedded sets), preflight.json (everything was looked at), data/subset.parquet,
-data/{instances,person_keypoints}.json (annotations of the chosen pictures).
+Makes: data/scenes, data/objects (embedded sets), data/subset.parquet (the chosen pictures, each of them decoded once),
+data/{instances,person_keypoints}.json (their annotations), data/objects.parquet (the classification set).
+
+Trainings take the subset as an ancient input: a bad picture ends the run before they start, another choice of pictures
+does not train again.
 """
 
 if PLAN.writes_scenes:
@@ -88,6 +91,7 @@ rule select_subset:
         f"{R}/logs/select_subset.log",
     benchmark:
         f"{R}/benchmarks/select_subset.tsv"
+    priority: 10  # what is wrong with the pictures is said before long stages start
     conda:
         "../../envs/cfm.yaml"
     params:
@@ -115,6 +119,7 @@ if PLAN.classifies:
             f"{R}/logs/select_objects.log",
         benchmark:
             f"{R}/benchmarks/select_objects.tsv"
+        priority: 10
         conda:
             "../../envs/cfm.yaml"
         params:
@@ -126,26 +131,3 @@ if PLAN.classifies:
             seed=CONFIGURATION.seed,
         script:
             "../../scripts/select_objects.py"
-
-
-# Once a run: its parameters are given as functions of the output, which Snakemake does not compare, and its inputs are
-# ancient. A rerun of it would hide changes of everything behind it from Snakemake (jobs behind a pending job are not
-# looked at, and ancient inputs do not trigger them). Jobs check the weights that they load all the same.
-rule preflight:
-    input:
-        subset=ancient(f"{R}/data/subset.parquet"),
-        weights=ancient(PLAN.ready_files),
-    output:
-        report=f"{R}/preflight.json",
-    log:
-        f"{R}/logs/preflight.log",
-    benchmark:
-        f"{R}/benchmarks/preflight.tsv"
-    conda:
-        "../../envs/cfm.yaml"
-    params:
-        networks=lambda wildcards, output: PLAN.checked_networks,
-        learned_codecs=lambda wildcards, output: PLAN.ready_codecs,
-        standard_codecs=lambda wildcards, output: PLAN.standard_codecs,
-    script:
-        "../../scripts/preflight.py"

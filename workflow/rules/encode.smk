@@ -7,7 +7,6 @@ Makes: <study>/streams/<codec>/<scheme>/<point>/<shard>.zip (the streams) and .p
 
 rule encode:
     input:
-        ancient(f"{R}/preflight.json"),
         subset=f"{R}/data/subset.parquet",
         weights=lambda wildcards: PLAN.codec_weights(
             wildcards.study, wildcards.codec, wildcards.scheme, int(wildcards.point)

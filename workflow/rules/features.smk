@@ -7,7 +7,7 @@ Makes: features/dataset/shard-*.npy (one crop of every scale's mosaic of every p
 
 rule feature_dataset:
     input:
-        ancient(f"{R}/preflight.json"),
+        ancient(f"{R}/data/subset.parquet"),
         lambda wildcards: PLAN.training_data("detection"),
         networks=lambda wildcards: [
             file for task in PLAN.dataset_tasks for file in PLAN.network_files(task)

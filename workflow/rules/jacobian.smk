@@ -7,7 +7,6 @@ Makes: image_coding/sketch/<task>/<shard>.npz and a table of each picture's summ
 
 rule sketch:
     input:
-        ancient(f"{R}/preflight.json"),
         subset=f"{R}/data/subset.parquet",
         network=lambda wildcards: PLAN.network_files(wildcards.task),
     output:

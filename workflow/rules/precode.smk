@@ -8,7 +8,6 @@ Makes: feature_coding/precode/<task>/<codec>/<point>/<shard>.zip and .parquet; i
 
 rule precode:
     input:
-        ancient(f"{R}/preflight.json"),
         subset=f"{R}/data/subset.parquet",
         network=lambda wildcards: PLAN.network_files(wildcards.task),
         weights=lambda wildcards: PLAN.codec_weights(

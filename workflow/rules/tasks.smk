@@ -8,7 +8,7 @@ Makes: models/tasks/<task>.safetensors with manifest and log; original/<task>/<s
 rule train_task:
     input:
         lambda wildcards: PLAN.training_data(wildcards.task),
-        ancient(f"{R}/preflight.json"),
+        ancient(f"{R}/data/subset.parquet"),
         initial=lambda wildcards: PLAN.initial_weights(wildcards.task),
     output:
         weights=f"{R}/models/tasks/{{task}}.safetensors",
@@ -39,7 +39,6 @@ rule train_task:
 
 rule detect_originals:
     input:
-        ancient(f"{R}/preflight.json"),
         subset=f"{R}/data/subset.parquet",
         annotations=lambda wildcards: PLAN.subset_annotations(wildcards.task),
         network=lambda wildcards: PLAN.network_files(wildcards.task),
@@ -66,7 +65,6 @@ rule detect_originals:
 
 rule classify_originals:
     input:
-        ancient(f"{R}/preflight.json"),
         subset=f"{R}/data/objects.parquet",
         network=lambda wildcards: PLAN.network_files("classification"),
     output:

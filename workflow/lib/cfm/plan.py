@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from cfm.code_digest import code_digest
 from cfm.configuration import LEARNED, Codec, Configuration
-from cfm.errors import ConfigurationError
 
 ANNOTATIONS = {"detection": "instances", "segmentation": "instances", "keypoints": "person_keypoints"}
 KINDS = ("detections", "streams")
@@ -338,69 +337,3 @@ class Plan:
         if features := self.configuration.feature_coding:
             anchors["feature_coding"] = [f"*/{features.allocation.anchor}"]
         return anchors
-
-    # Checks
-
-    @property
-    def ready_networks(self) -> list[str]:
-        """Tasks whose network is there before the run, so that it can be looked at first."""
-        return [task for task, network in self.configuration.tasks.items() if network.weights != "train"]
-
-    @property
-    def checked_networks(self) -> list[tuple[str, dict[str, Any]]]:
-        """Task and arguments of `load_network` of all networks that are there, as the studies will make them."""
-        networks = [(task, self.network(task)) for task in self.ready_networks]
-        coded = self.tasks("feature_coding") if "feature_coding" in self.studies else []
-        extra = [(task, self.feature_network(task)) for task in coded if task in self.ready_networks]
-        return networks + [entry for entry in extra if entry not in networks]
-
-    @property
-    def standard_codecs(self) -> list[dict[str, Any]]:
-        """Arguments of `make_codec` for all codecs without trained models."""
-        return [
-            self.codec(study, name)
-            for study in self.studies
-            if study != "distillation"
-            for name, section in getattr(self.configuration, study).codecs.items()
-            if section.models is None
-        ]
-
-    @property
-    def ready_codecs(self) -> list[dict[str, Any]]:
-        """Arguments of `make_codec` for all learned codecs whose weights are there before the run."""
-        codecs = []
-        for study in self.studies:
-            if study == "distillation":
-                if self.configuration.distillation.folder != "train":
-                    weightings = self.configuration.distillation.weightings
-                    codecs += [self.codec(study, self.base_name, weighting) for weighting in weightings]
-                continue
-            for name, section in getattr(self.configuration, study).codecs.items():
-                if section.models and section.models.folder != "train":
-                    codecs.append(self.codec(study, name))
-        return codecs
-
-    @property
-    def ready_files(self) -> list[str]:
-        """Weights and plug-ins that the configuration names and the run does not make."""
-        networks = [file for task in self.ready_networks for file in self.network_files(task)]
-        return networks + [file for codec in self.ready_codecs for file in codec["weights"].values()]
-
-    def check_files(self) -> None:
-        """Look for every file that the configuration names, before anything runs.
-
-        Raises
-        ------
-        ConfigurationError
-            One line that names the file, the key and the cure.
-        """
-        data = self.configuration.data
-        if data.source == "coco" and not data.download and not Path(data.root).is_dir():
-            raise ConfigurationError(
-                f"{data.root}: no such folder (key data.root); put COCO's layout there or correct the key"
-            )
-        for file in self.ready_files:
-            if not Path(file).is_file():
-                raise ConfigurationError(
-                    f"{file}: the configuration names it, but it is not there; correct the path, or `make retrain`"
-                )

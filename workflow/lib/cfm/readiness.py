@@ -1,0 +1,116 @@
+"""Whether everything that a configuration names is there and usable, before anything runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from cfm.errors import ConfigurationError
+from cfm.plan import Plan
+from cfm.provenance import atomic_path, sha256_of
+
+SCRIPT = "preflight"
+
+
+class Readiness:
+    """What a run needs and does not make: networks, codecs, files.
+
+    Parameters
+    ----------
+    plan : Plan
+        The run.
+    """
+
+    def __init__(self, plan: Plan):
+        self.plan, self.configuration = plan, plan.configuration
+        self.report = Path(plan.results, f"{SCRIPT}.json")
+
+    @property
+    def tasks(self) -> list[str]:
+        """Tasks whose network is there before the run, so that it can be looked at first."""
+        return [task for task, network in self.configuration.tasks.items() if network.weights != "train"]
+
+    @property
+    def networks(self) -> list[tuple[str, dict[str, Any]]]:
+        """Task and arguments of `load_network` of all networks that are there, as the studies will make them."""
+        networks = [(task, self.plan.network(task)) for task in self.tasks]
+        coded = self.plan.tasks("feature_coding") if "feature_coding" in self.plan.studies else []
+        extra = [(task, self.plan.feature_network(task)) for task in coded if task in self.tasks]
+        return networks + [entry for entry in extra if entry not in networks]
+
+    @property
+    def standard_codecs(self) -> list[dict[str, Any]]:
+        """Arguments of `make_codec` for all codecs without trained models."""
+        return [self.plan.codec(study, name) for study, name, section in self._codecs() if section.models is None]
+
+    @property
+    def learned_codecs(self) -> list[dict[str, Any]]:
+        """Arguments of `make_codec` for all learned codecs whose weights are there before the run."""
+        codecs = [
+            self.plan.codec(study, name)
+            for study, name, section in self._codecs()
+            if section.models and section.models.folder != "train"
+        ]
+        distillation = self.configuration.distillation
+        if distillation and distillation.folder != "train":
+            codecs += [self.plan.codec("distillation", self.plan.base_name, name) for name in distillation.weightings]
+        return codecs
+
+    @property
+    def files(self) -> list[str]:
+        """Weights and plug-ins that the configuration names and the run does not make."""
+        networks = [file for task in self.tasks for file in self.plan.network_files(task)]
+        return networks + [file for codec in self.learned_codecs for file in codec["weights"].values()]
+
+    def check_files(self) -> None:
+        """Look for every file that the configuration names.
+
+        Raises
+        ------
+        ConfigurationError
+            One line that names the file, the key and the cure.
+        """
+        data = self.configuration.data
+        if data.source == "coco" and not data.download and not Path(data.root).is_dir():
+            raise ConfigurationError(
+                f"{data.root}: no such folder (key data.root); put COCO's layout there or correct the key"
+            )
+        for file in self.files:
+            if not Path(file).is_file():
+                raise ConfigurationError(
+                    f"{file}: the configuration names it, but it is not there; correct the path, or `make retrain`"
+                )
+
+    def check_models(self) -> None:
+        """Make every network and codec once, in a process of its own; not again while nothing has changed.
+
+        Writes `preflight.json` into the run's folder: what was made, and the SHA-256 of every file.
+
+        Raises
+        ------
+        SystemExit
+            With the status of the check, which has printed its one line.
+        """
+        wanted = {"networks": self.networks, "learned": self.learned_codecs, "standard": self.standard_codecs}
+        arguments = json.dumps(wanted, indent=1)
+        code = self.plan.code(SCRIPT, *self.plan.specs)
+        files = {file: sha256_of(file) for file in sorted(set(self.files))}
+        checked = {"arguments": hashlib.sha256(f"{code} {arguments}".encode()).hexdigest(), "files": files}
+        text = json.dumps(checked, indent=1) + "\n"
+        if self.report.is_file() and self.report.read_text(encoding="utf-8") == text:
+            return
+        script = self.plan.repository / "scripts" / f"{SCRIPT}.py"
+        done = subprocess.run([sys.executable, str(script)], input=arguments, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(done.returncode)
+        with atomic_path(self.report) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def _codecs(self) -> list[tuple[str, str, Any]]:
+        """Study, name and section of every codec of the image and the feature coding studies."""
+        studies = [study for study in self.plan.studies if study != "distillation"]
+        return [(study, *item) for study in studies for item in getattr(self.configuration, study).codecs.items()]
