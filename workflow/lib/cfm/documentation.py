@@ -22,7 +22,7 @@ PAGE = REPOSITORY / "config/README.md"
 INTRODUCTION = """# Configuration
 
 Every key of a configuration file, section by section. This page is written from the typed models in
-`workflow/lib/cfm/configuration.py` (`make docs`), and so is `workflow/schemas/config.schema.json`, for editors.
+`workflow/lib/cfm/configuration` (`make docs`), and so is `workflow/schemas/config.schema.json`, for editors.
 Unknown keys are refused. Several files can be named after `--configfile`: later ones win, key by key.
 
 | file | what it is for |

@@ -1,0 +1,196 @@
+"""Sections that do not depend on a study: data, task networks, codecs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+TaskName = Literal["detection", "segmentation", "keypoints", "classification"]
+PictureTask = Literal["detection", "segmentation", "keypoints"]
+PositiveFloats = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+LEARNED = ("cheng2020-attn", "elic")
+
+
+class Section(BaseModel):
+    """A section: unknown keys are refused, values do not change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Scenes(Section):
+    """The embedded synthetic data set."""
+
+    width: int = Field(320, ge=64, le=4096, description="Width of a scene, pixels.")
+    height: int = Field(256, ge=64, le=4096, description="Height of a scene, pixels.")
+    train: int = Field(3000, ge=1, description="Scenes of the training split; written only when something is trained.")
+    val: int = Field(48, ge=1, description="Scenes of the validation split.")
+    objects_train: int = Field(6000, ge=1, description="Pictures of the classification training split.")
+    objects_val: int = Field(300, ge=1, description="Pictures of the classification validation split.")
+    object_size: int = Field(96, ge=32, le=512, description="Width and height of a classification picture, pixels.")
+
+
+class RemoteFile(Section):
+    """A file to download."""
+
+    url: str = Field(pattern="^https?://", description="Address.")
+    size_bytes: int | None = Field(None, ge=1, description="Published size, bytes.")
+    md5: str | None = Field(None, pattern="^[0-9a-f]{32}$", description="Published MD5.")
+    sha256: Sha256 | None = Field(None, description="Published SHA-256; the first download's is recorded where absent.")
+
+
+class Data(Section):
+    """Pictures and annotations."""
+
+    source: Literal["scenes", "coco"] = Field(
+        description="`scenes`: the embedded set; `coco`: a folder in COCO's layout."
+    )
+    root: str | None = Field(
+        None, description="Folder in COCO's official layout (`annotations/`, `val2017/`, `train2017/`)."
+    )
+    split: Name = Field("val2017", description="Split that is coded and scored.")
+    train_split: Name = Field("train2017", description="Split that models are trained on.")
+    pictures: int = Field(ge=1, description="Pictures coded and scored, chosen from the split.")
+    selection: Literal["random", "annotated", "person", "first"] = Field(
+        "random", description="Which pictures: any, with objects, with labelled persons, or the first by id."
+    )
+    shard_size: int = Field(50, ge=1, description="Pictures a job.")
+    minimum_side: int = Field(32, ge=16, description="Least width and height of a picture, pixels.")
+    scenes: Scenes = Field(default_factory=Scenes, description="Settings of the embedded set.")
+    classification_root: str | None = Field(
+        None, description="Folder `<split>/<class>/<picture>` for classification; the embedded one where absent."
+    )
+    classification_pictures: int = Field(200, ge=1, description="Pictures of the classification set that are scored.")
+    download: dict[Name, RemoteFile] = Field(
+        default_factory=dict, description="Zip files to download and extract into `root` first."
+    )
+
+    @model_validator(mode="after")
+    def _folder(self) -> Data:
+        if self.source == "coco" and not self.root:
+            raise ValueError("`root` is needed with `source: coco`: the folder of annotations/ and the pictures")
+        if self.source == "scenes" and self.download:
+            raise ValueError("`download` goes with `source: coco`")
+        if self.split == self.train_split:
+            raise ValueError("`split` and `train_split` are the same: pictures to train on must not be scored")
+        if self.classification_root is None and self.classification_pictures > self.scenes.objects_val:
+            raise ValueError(f"`classification_pictures` is more than `scenes.objects_val`, {self.scenes.objects_val}")
+        if self.source == "scenes" and self.pictures > self.scenes.val:
+            raise ValueError(f"`pictures` is {self.pictures}, but `scenes.val` makes only {self.scenes.val}")
+        return self
+
+    @property
+    def shards(self) -> int:
+        """How many shards the pictures fill."""
+        return -(-self.pictures // self.shard_size)
+
+
+class TaskTraining(Section):
+    """How a rule trains a task network on the scenes."""
+
+    iterations: int = Field(ge=1, description="Optimiser steps.")
+    batch: int = Field(8, ge=1, description="Pictures a step.")
+    learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate.")
+    warmup: int = Field(200, ge=0, description="Steps of linear warm-up.")
+    reduced_part: float = Field(0.6, ge=0, le=1, description="Share of the steps, the first, at 3/4 of the size.")
+    seed: int | None = Field(None, ge=0, description="Seed of the training; the run's where absent.")
+    initial: TaskName | None = Field(None, description="Task whose trained network the weights start from.")
+
+
+class TaskNetwork(Section):
+    """A network whose features and results are to be kept."""
+
+    network: str = Field(
+        description="`torchvision:<model>`, `package.module:factory` or `path/to/file.py:factory`.",
+        pattern=r"^(torchvision:\w+|[\w.]+:\w+|.+\.py:\w+)$",
+    )
+    weights: str | None = Field(
+        None, description="Weights file; `train` for the workflow's own training; absent: the factory's own."
+    )
+    sha256: Sha256 | None = Field(None, description="Checksum of the weights file; a manifest beside it serves too.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Further arguments of the factory.")
+    train: TaskTraining | None = Field(None, description="Training, used with `weights: train`.")
+
+    @model_validator(mode="after")
+    def _training(self) -> TaskNetwork:
+        if self.weights == "train" and self.train is None:
+            raise ValueError("`weights: train` needs the section `train`")
+        return self
+
+
+class CodecTraining(Section):
+    """How a rule trains the models of a learned codec."""
+
+    iterations: int = Field(ge=1, description="Optimiser steps of the first model (the highest Lagrangian).")
+    finetune_iterations: int = Field(ge=1, description="Steps of the others, which start from the first.")
+    batch: int = Field(8, ge=1, description="Crops a step.")
+    crop: int = Field(128, ge=64, multiple_of=64, description="Width and height of a crop, samples.")
+    learning_rate: float = Field(1e-4, gt=0, description="Initial learning rate.")
+    seed: int | None = Field(None, ge=0, description="Seed of the training; the run's where absent.")
+
+
+class LearnedModels(Section):
+    """The trained models of a learned codec: one for each operating point."""
+
+    folder: str = Field(
+        description="Folder of the weights, one file a point, and their manifest; `train` for the workflow's training."
+    )
+    n: int = Field(ge=8, multiple_of=2, description="Channels of the transforms (N).")
+    m: int | None = Field(None, ge=8, description="Channels of the latent (M); N, or 320 in ELIC, where absent.")
+    groups: list[Annotated[int, Field(ge=1)]] = Field(
+        default_factory=list, description="ELIC's channel groups, which sum to M; the paper's where absent."
+    )
+    context_channels: list[Annotated[int, Field(ge=1)]] = Field(
+        default_factory=list, max_length=2, description="Widths of ELIC's channel-context networks; likewise."
+    )
+    lagrangians: PositiveFloats = Field(description="λ of `λ·255²·MSE + bpp`, one a point, ascending.")
+    train: CodecTraining | None = Field(None, description="Training, used with `folder: train`.")
+
+    @model_validator(mode="after")
+    def _training(self) -> LearnedModels:
+        if self.folder == "train" and self.train is None:
+            raise ValueError("`folder: train` needs the section `train`")
+        if self.lagrangians != sorted(set(self.lagrangians)):
+            raise ValueError("`lagrangians` must ascend")
+        return self
+
+    def architecture(self, family: str) -> dict[str, Any]:
+        """Arguments of the library's `Architecture` of a family."""
+        sizes = {"family": family, "channels": self.n, "latent_channels": self.m}
+        optional = {"groups": self.groups, "context_channels": self.context_channels}
+        return sizes | {key: value for key, value in optional.items() if value}
+
+
+class Codec(Section):
+    """A codec and its operating points."""
+
+    codec: Literal["x264", "x265", "kvazaar", "vvenc", "cheng2020-attn", "elic"] | None = Field(
+        None, description="Which codec; the section's own name where absent."
+    )
+    points: Annotated[list[Annotated[int, Field(ge=0, le=63)]], Field(min_length=2)] = Field(
+        description="Operating points: QPs, or indices of the learned models."
+    )
+    preset: str | None = Field(None, description="The encoder's preset, for x264, x265 and vvenc.")
+    rdo: list[Literal["sse"]] = Field(["sse"], min_length=1, description="Distortion in the encoder's decisions.")
+    models: LearnedModels | None = Field(None, description="Models of a learned codec.")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Codec:
+        if len(set(self.points)) != len(self.points):
+            raise ValueError("`points` names a point twice")
+        if self.models and max(self.points) >= len(self.models.lagrangians):
+            raise ValueError(f"point {max(self.points)} has no entry in `models.lagrangians`")
+        return self
+
+
+def check_codec(name: str, codec: Codec) -> None:
+    """Raise ValueError where a codec is unknown or its models are missing."""
+    kind = codec.codec or name
+    if kind not in ("x264", "x265", "kvazaar", "vvenc", *LEARNED):
+        raise ValueError(f"unknown codec {name!r}: name one of x264, x265, kvazaar, vvenc, {', '.join(LEARNED)}")
+    if (kind in LEARNED) != (codec.models is not None):
+        raise ValueError(f"{name}: `models` " + ("is needed" if kind in LEARNED else "goes with a learned codec"))
+    if kind not in LEARNED and max(codec.points) > (63 if kind == "vvenc" else 51):
+        raise ValueError(f"{name}: QP {max(codec.points)} is above {63 if kind == 'vvenc' else 51}")
