@@ -23,19 +23,24 @@ from cfm.sensitivity.weights import scheme_weights
 
 
 def allocate_scheme(
-    scheme: str, settings: dict[str, Any], precoded: PrecodedRates, tables: dict[str, pd.DataFrame], phi: dict[str, Any]
+    scheme: str,
+    settings: dict[str, Any],
+    precoded: PrecodedRates,
+    tables: dict[str, pd.DataFrame],
+    phi: dict[str, Any],
+    reference: str,
 ) -> pd.DataFrame:
     """Rows of one scheme.
 
     `settings` are the keys of the configuration's section `allocation` that the scheme uses, `tables` its `losses`,
     `rate_phi` and `loss_rate`; phi holds `kinds`, the first of which is the rate-phi model that budgets are snapped
-    with, and `values` by point.
+    with, and `values` by point; `reference` is what the losses were measured against.
     """
     if scheme == "uniform":
         return allocate_uniform(precoded)
     cube = loss_cube(tables["losses"])
     check_same(cube, precoded)
-    weights = scheme_weights(cube, scheme)
+    weights = scheme_weights(cube, scheme, reference)
     model = rate_phi_model(tables["rate_phi"], phi["kinds"][0])
     snapping = Snapping(settings["snap"], model, phi_of_points(precoded, phi["values"]))
     if scheme == "saba":
@@ -59,7 +64,7 @@ def main() -> None:
             if given.get(name):
                 tables[name] = read_table(given.get(name), f"{name}_fit")
         precoded = precoded_rates(read_tables(given.streams, "streams"))
-        allocation = allocate_scheme(params.scheme, params.allocation, precoded, tables, params.phi)
+        allocation = allocate_scheme(params.scheme, params.allocation, precoded, tables, params.phi, params.reference)
         report_clamps(allocation)
         table = allocation.assign(task=params.task, codec=params.codec)
         write_table(table, snakemake.output.allocation, "allocation")

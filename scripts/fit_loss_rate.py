@@ -16,7 +16,7 @@ def main() -> None:
         fitted = loss_rate_tables(cube, precoded_rates(read_tables(snakemake.input.streams, "streams")))
         write_table(fitted.fits.assign(**labels), output.fits, "loss_rate_fit", csv=True)
         write_table(fitted.points.assign(**labels), output.points, "loss_rate_points", csv=True)
-        write_table(weights_table(cube).assign(**labels), output.importance, "importance", csv=True)
+        write_table(weights_table(cube, params.reference).assign(**labels), output.importance, "importance", csv=True)
 
 
 if __name__ == "__main__":

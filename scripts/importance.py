@@ -6,12 +6,14 @@ from cfm.codecs.registry import make_codec
 from cfm.data.images import read_rgb
 from cfm.data.shards import SourcePicture, source_pictures
 from cfm.device import resolve_device
+from cfm.evaluation.average_precision import load_annotations
 from cfm.features.extraction import extract
 from cfm.features.precoding import PrecodedScales
 from cfm.job import job
 from cfm.progress import Progress
 from cfm.reporting.tables import read_table, write_table
 from cfm.sensitivity.detection_agreement import agreement_losses
+from cfm.sensitivity.ground_truth import ground_truth_losses
 from cfm.sensitivity.mfip import scale_losses
 from cfm.tasks.contract import TaskNetwork
 from cfm.tasks.loading import load_network
@@ -42,7 +44,11 @@ def main() -> None:
         pictures = source_pictures(read_table(snakemake.input.subset, "subset"), params.shard, params.pictures)
         packs = dict(zip(params.points, snakemake.input.packs, strict=True))
         precoded = PrecodedScales(make_codec(**params.codec), packs)
-        losses = measure(network, pictures, precoded, params.reference)
+        if params.reference == "ground_truth":
+            truth = load_annotations(snakemake.input.annotations[0])
+            losses = ground_truth_losses(network, pictures, precoded, truth)
+        else:
+            losses = measure(network, pictures, precoded, params.reference)
         write_table(losses, snakemake.output.losses, "losses")
 
 

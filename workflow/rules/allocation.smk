@@ -26,6 +26,7 @@ rule fit_loss_rate:
         code=PLAN.code("fit_loss_rate"),
         task="{task}",
         codec="{codec}",
+        reference=PLAN.importance_reference,
     script:
         "../../scripts/fit_loss_rate.py"
 
@@ -69,5 +70,6 @@ rule allocate:
         scheme="{scheme}",
         phi=lambda wildcards: PLAN.phi(wildcards.codec),
         allocation=lambda wildcards: PLAN.allocation(wildcards.scheme),
+        reference=PLAN.importance_reference,
     script:
         "../../scripts/allocate.py"

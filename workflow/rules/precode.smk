@@ -44,6 +44,7 @@ rule precode:
 rule importance:
     input:
         subset=f"{R}/data/subset.parquet",
+        annotations=lambda wildcards: PLAN.importance_annotations(wildcards.task),
         network=lambda wildcards: PLAN.network_files(wildcards.task),
         packs=lambda wildcards: PLAN.precoded(wildcards, "zip"),
     output:

@@ -243,6 +243,10 @@ class Plan:
         study = self.configuration.feature_coding
         return study.importance.reference if study else ""
 
+    def importance_annotations(self, task: str) -> list[str]:
+        """The labels that the importance of scales refers to, where it does."""
+        return [self.subset_annotations(task)] if self.importance_reference == "ground_truth" else []
+
     def precoded_streams(self, task: str, name: str) -> list[str]:
         """Tables of the precoded streams of all points and shards."""
         folder = f"{self.results}/feature_coding/precode/{task}/{name}"

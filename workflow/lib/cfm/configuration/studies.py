@@ -77,10 +77,11 @@ class FeatureDataset(Section):
 class Importance(Section):
     """MFIP: predicted importance of the scales."""
 
-    reference: Literal["lossless", "detections"] = Field(
+    reference: Literal["lossless", "detections", "ground_truth"] = Field(
         "lossless",
-        description="What a scale's loss is: that of the heads against their outputs for the lossless features, or the "
-        "drop of average precision against the detections in the uncompressed picture. Neither needs labels.",
+        description="What a scale's loss is: that of the heads against their outputs for the lossless features, the "
+        "drop of average precision against the detections in the uncompressed picture, or that against the labels, "
+        "which an encoder does not have: a bound, not a result.",
     )
 
 
