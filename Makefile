@@ -1,7 +1,9 @@
 # make demo    the whole pipeline on the embedded scenes; ends by naming the report
 # make test    the tests;  make check: formatting, lint, schemas;  make test-all: with the slow tests
 # make real    studies on real COCO pictures, where the validation data lies beside the checkout
-PYTHON ?= python3
+# The first of these that is of a version that the locked packages have wheels for.
+PYTHON ?= $(firstword $(foreach name,python3 python3.12 python3.11,$(shell $(name) -c \
+  'import sys; sys.version_info[:2] in ((3, 11), (3, 12)) and print("$(name)")' 2>/dev/null)) python3)
 CORES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,6 +35,7 @@ check: test-env
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/python -m cfm.documentation --check
+	$(BIN)/python -m cfm.measured --check
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
 
 docs: test-env
@@ -45,14 +48,15 @@ lock:
 	  -c envs/requirements.lock envs/requirements-test.in -o envs/requirements-test.lock
 
 clean:
-	rm -rf results .snakemake
+	find results -mindepth 1 -maxdepth 1 ! -name measured -exec rm -rf {} +
+	rm -rf .snakemake
 
 env: $(VENV)/.installed
 test-env: $(VENV)/.installed-test
 
 $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)) and \
-	  "error: $(PYTHON) is %d.%d; the locked packages need 3.11 or 3.12: make PYTHON=python3.11 demo" % sys.version_info[:2])'
+	  "error: $(PYTHON) is %d.%d and no other is found; the locked packages need 3.11 or 3.12: make PYTHON=/path/to/python3.11 demo" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: envs/requirements.lock pyproject.toml | $(VENV)/bin/pip

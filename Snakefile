@@ -14,6 +14,7 @@ sys.path.insert(0, LIBRARY)
 from cfm.configuration import parse_configuration
 from cfm.errors import one_line_errors
 from cfm.job import set_environment
+from cfm.provenance import commit_of
 from cfm.readiness import Readiness
 from cfm.report_plan import ReportPlan
 

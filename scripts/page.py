@@ -26,7 +26,7 @@ def main() -> None:
         configuration=params.configuration,
         digest=hashlib.sha256(params.configuration.encode()).hexdigest(),
         seed=params.seed,
-        commit=params.get("commit", ""),
+        commit=params.commit,
     )
     figures = [PageFigure(**figure | {"path": Path(figure["path"])}) for figure in params.figures]
     write_page(snakemake.output.page, run, tables, figures, rule_times(params.benchmarks))

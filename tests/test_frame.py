@@ -1,5 +1,7 @@
 """Errors, progress, atomic files and the frame around a job."""
 
+import re
+import subprocess
 import sys
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from cfm.errors import BitstreamError, ConfigurationError, one_line_errors
 from cfm.job import job
 from cfm.progress import Progress
-from cfm.provenance import atomic_path, sha256_of
+from cfm.provenance import atomic_path, commit_of, sha256_of
 
 
 def test_user_errors_are_one_line_and_an_exit_status(capsys):
@@ -67,3 +69,19 @@ def test_progress_tells_done_rate_and_time_left():
         progress.step(500)
     line = progress.line(progress.started_s + 2)
     assert line == "encoding: 4/10 pictures, 2.00/s, 3 s left, 2.0 kB"
+
+
+def test_the_commit_of_a_checkout(tmp_path):
+    def git(*arguments):
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    assert commit_of(tmp_path) == ""
+    git("init")
+    (tmp_path / "file").write_text("one")
+    git("add", "file")
+    git("commit", "-m", "one")
+    clean = commit_of(tmp_path)
+    assert re.fullmatch("[0-9a-f]{40}", clean)
+    (tmp_path / "file").write_text("two")
+    assert commit_of(tmp_path) == f"{clean} + changes"

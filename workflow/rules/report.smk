@@ -95,6 +95,8 @@ rule page:
         title=CONFIGURATION.title,
         demo=CONFIGURATION.demo,
         seed=CONFIGURATION.seed,
+        # A function of the output, which Snakemake does not compare: a commit alone reruns nothing.
+        commit=lambda wildcards, output: commit_of(REPOSITORY),
         configuration=CONFIGURATION.model_dump_json(indent=1, exclude_defaults=True),
     script:
         "../../scripts/page.py"

@@ -6,6 +6,7 @@ The tests read the slice header's QP back with FFmpeg's header tracer, over the 
 from __future__ import annotations
 
 import subprocess
+from abc import abstractmethod
 from functools import cache
 from typing import ClassVar
 
@@ -41,14 +42,17 @@ class FfmpegCodec(StandardCodec):
             raise InputError(f"{self.name} fails at QP {qp} on a picture of {size} ({reason}); raise the QP")
         return run.stdout
 
+    @abstractmethod
     def _input_format(self) -> str:
-        raise NotImplementedError
+        """ffmpeg's name of the pixel format that is piped in."""
 
+    @abstractmethod
     def _input_planes(self, picture: Picture) -> tuple[np.ndarray, ...]:
-        raise NotImplementedError
+        """The padded picture as that format has it."""
 
+    @abstractmethod
     def _encoder_options(self, picture: Picture, qp: int) -> list[str]:
-        raise NotImplementedError
+        """Options of ffmpeg's command line between its input and its output."""
 
 
 class Kvazaar(FfmpegCodec):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from cfm.codecs.picture import Picture
 from cfm.errors import BitstreamError, ConfigurationError, InputError
 
 
-class StandardCodec:
+class StandardCodec(ABC):
     """An intra encoder of a standard, with the decoder that PyAV ships; a point is a QP.
 
     Parameters
@@ -106,9 +107,9 @@ class StandardCodec:
             raise BitstreamError(f"decoded to {planes[0].shape} where the header says {expected}; encode it anew")
         return _cropped(planes, parsed)
 
+    @abstractmethod
     def _encode_frame(self, picture: Picture, qp: int, pixel_format: str) -> bytes:
         """The Annex B stream of a padded picture."""
-        raise NotImplementedError
 
     def _padded_size(self, height: int, width: int) -> tuple[int, int]:
         return tuple(max(side + -side % self.alignment, self.least_side) for side in (height, width))

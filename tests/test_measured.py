@@ -1,0 +1,54 @@
+"""The README's measured tables: drawn from the tables and manifests that are there, and nothing else."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cfm import measured
+from cfm.errors import ConfigurationError
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """An empty checkout whose run "small" has one table."""
+    tables = tmp_path / "results/small/tables"
+    tables.mkdir(parents=True)
+    columns = {"study": "image_coding", "task": "detection", "anchor": "x265/sse", "reason": ""}
+    rows = [
+        columns
+        | {"test": "x264/sse", "comparable": True, "bd_rate_percent": 15.77, "low": -5.87, "high": 50.26}
+        | {"significant": False},
+        columns | {"test": "elic/mfiba", "comparable": False, "reason": "too few", "significant": False},
+    ]
+    pd.DataFrame(rows).to_csv(tables / "bd_rate.csv", index=False)
+    monkeypatch.setattr(measured, "REPOSITORY", tmp_path)
+    return tmp_path
+
+
+def test_a_block_is_written_from_the_table_and_the_rest_stays(checkout):
+    measured.take("small")
+    text = "before\n<!-- measured: bd_rate small -->\nold\n<!-- end -->\nafter\n"
+    written = measured.filled(text)
+    assert "| image coding | detection | x265 | x264 | +15.8 [−5.9, +50.3], not significant |" in written
+    assert "| elic, mfiba | not comparable: too few |" in written
+    assert "old" not in written
+    assert written.startswith("before\n")
+    assert written.endswith("<!-- end -->\nafter\n")
+    assert measured.filled(written) == written
+
+
+def test_what_was_not_measured_is_an_error(checkout):
+    with pytest.raises(ConfigurationError, match="no tables"):
+        measured.take("other")
+    with pytest.raises(ConfigurationError, match="not measured"):
+        measured.filled("<!-- measured: bd_rate other -->\n<!-- end -->")
+    with pytest.raises(ConfigurationError, match="no block"):
+        measured.filled("<!-- measured: nothing small -->\n<!-- end -->")
+
+
+def test_the_readme_says_what_was_measured():
+    text = (measured.REPOSITORY / measured.README).read_text(encoding="utf-8")
+    assert len(measured.BLOCK.findall(text)) >= 4
+    assert measured.filled(text) == text
+    assert Path(measured.REPOSITORY, measured.MEASURED, "demo").is_dir()

@@ -1,0 +1,178 @@
+"""The measured figures of the README: tables that are written from a run's own tables and from the models' manifests.
+
+`python -m cfm.measured RUN` takes the tables of `results/RUN` into `results/measured/RUN` and writes the README anew;
+with `--check` it tells whether the README says what these tables and the manifests say.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cfm.errors import ConfigurationError, one_line_errors
+from cfm.provenance import atomic_path
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+MEASURED = Path("results/measured")
+README = Path("README.md")
+MANIFESTS = Path("workflow/models/demo/tasks")
+STUDIES = ("image_coding", "distillation", "feature_coding")
+TABLES = ("bd_rate", "curves", "idse_correlation")
+LARGEST_INDEX = 8  # points above are QPs, which fall as the rate rises; models are numbered by rising rate
+BLOCK = re.compile(r"(<!-- measured: ([a-z_]+) ?(\S*) -->\n).*?(<!-- end -->)", re.DOTALL)
+NETWORKS = {
+    "detection": ("Faster R-CNN", "box AP", "box_AP"),
+    "segmentation": ("Mask R-CNN", "mask AP", "mask_AP"),
+    "keypoints": ("Keypoint R-CNN", "keypoint AP", "keypoint_AP"),
+    "classification": ("classifier", "top-1", "top1"),
+}
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def curve_name(curve: str) -> str:
+    """Codec and scheme of a curve; the scheme of codecs that have but one is not said."""
+    return curve.removesuffix("/sse").replace("/", ", ")
+
+
+def by_study(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows in the order of the studies."""
+    return table.sort_values("study", key=lambda column: column.map(STUDIES.index), kind="stable")
+
+
+def signed(value: float) -> str:
+    """A percentage with its sign and one digit."""
+    return f"{value:+.1f}".replace("-", "−")
+
+
+def verdict(row: pd.Series) -> str:
+    """BD-rate with its interval and whether it is significant, or why there is none."""
+    if not row["comparable"]:
+        return f"not comparable: {row['reason']}"
+    judged = "significant" if row["significant"] else "not significant"
+    return f"{signed(row['bd_rate_percent'])} [{signed(row['low'])}, {signed(row['high'])}], {judged}"
+
+
+def bd_rate_block(folder: Path) -> str:
+    """BD-rates by average precision."""
+    table = by_study(pd.read_csv(folder / "bd_rate.csv"))
+    rows = [
+        [
+            row["study"].replace("_", " "),
+            row["task"],
+            curve_name(row["anchor"]),
+            curve_name(row["test"]),
+            verdict(row),
+        ]
+        for _, row in table.iterrows()
+    ]
+    return markdown(["study", "task", "anchor", "test", "BD-rate, % [95 % interval]"], rows)
+
+
+def accuracy_block(folder: Path) -> str:
+    """Rate and average precision of every operating point of the detection task."""
+    table = pd.read_csv(folder / "curves.csv")
+    table = by_study(table[(table["metric"] == "AP") & (table["task"] == "detection")])
+    rows = []
+    for (study, codec, scheme), curve in table.groupby(["study", "codec", "scheme"], sort=False):
+        points = curve.sort_values("rate_bpp")
+        name = "uncompressed" if scheme == "uncompressed" else curve_name(f"{codec}/{scheme}")
+        pairs = [f"{point.quality:.3f} at {point.rate_bpp:.3f}" for point in points.itertuples()]
+        rows.append([study.replace("_", " "), name, ", ".join(pairs)])
+    return markdown(["study", "curve", "box AP at rate, bpp"], rows)
+
+
+def idse_block(folder: Path) -> str:
+    """Correlation of IDSE with the true feature distance, a row a codec, a column a point from high to low rate."""
+    table = pd.read_csv(folder / "idse_correlation.csv")
+    rows = []
+    for codec, curve in table.groupby("codec", sort=False):
+        falling = curve.sort_values("point", ascending=curve["point"].max() > LARGEST_INDEX)
+        values = [f"{row.pearson:.2f} [{row.pearson_low:.2f}, {row.pearson_high:.2f}]" for row in falling.itertuples()]
+        points = ", ".join(f"{point:g}" for point in falling["point"])
+        rows.append([codec, points, ", ".join(values)])
+    return markdown(["codec", "points", "log–log correlation [95 % interval] at these points"], rows)
+
+
+def networks_block(_: Path) -> str:
+    """Scores of the shipped networks on uncompressed validation scenes, from their manifests."""
+    rows = []
+    for task, (network, score, key) in NETWORKS.items():
+        found: dict[str, Any] = json.loads((REPOSITORY / MANIFESTS / f"{task}.json").read_text(encoding="utf-8"))
+        parts = found["score"]
+        everything = parts.get("all", parts)
+        first = f"{parts['first'][key]:.3f}" if "first" in parts else ""
+        rows.append([network, score, first, f"{everything[key]:.3f}"])
+    return markdown(["network", "score", "first 48 scenes", "all 200 scenes"], rows)
+
+
+BLOCKS = {"bd_rate": bd_rate_block, "accuracy": accuracy_block, "idse": idse_block, "networks": networks_block}
+
+
+def filled(text: str) -> str:
+    """A text in which everything between `<!-- measured: BLOCK RUN -->` and `<!-- end -->` is written anew.
+
+    Raises
+    ------
+    ConfigurationError
+        If a block has no such name or its run was not measured.
+    """
+
+    def block(match: re.Match[str]) -> str:
+        name, run = match[2], match[3]
+        if name not in BLOCKS:
+            raise ConfigurationError(f"{README}: no block {name!r}; there are {', '.join(BLOCKS)}")
+        folder = REPOSITORY / MEASURED / run
+        if not folder.is_dir():
+            raise ConfigurationError(f"{folder}: not measured; run `python -m cfm.measured {run}` after the run")
+        return f"{match[1]}{BLOCKS[name](folder)}{match[4]}"
+
+    return BLOCK.sub(block, text)
+
+
+def take(run: str) -> None:
+    """Copy the tables of a finished run to where the README reads them.
+
+    Raises
+    ------
+    ConfigurationError
+        If the run has no tables.
+    """
+    tables = REPOSITORY / "results" / run / "tables"
+    found = [tables / f"{name}.csv" for name in TABLES if (tables / f"{name}.csv").is_file()]
+    if not found:
+        raise ConfigurationError(f"{tables}: no tables; run the workflow with the configuration of {run!r} first")
+    (REPOSITORY / MEASURED / run).mkdir(parents=True, exist_ok=True)
+    for path in found:
+        shutil.copyfile(path, REPOSITORY / MEASURED / run / path.name)
+
+
+def main() -> None:
+    """Take the runs that the command line names and write the README, or check it."""
+    with one_line_errors():
+        path = REPOSITORY / README
+        if "--check" in sys.argv[1:]:
+            text = path.read_text(encoding="utf-8")
+            if filled(text) != text:
+                raise ConfigurationError(f"{README}: not what {MEASURED} says; run `python -m cfm.measured`")
+            return
+        for run in sys.argv[1:]:
+            take(run)
+        text = filled(path.read_text(encoding="utf-8"))
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
