@@ -88,6 +88,15 @@ def test_another_point_of_a_codec_encodes_only_that(again):
     assert all("/x264/sse/42/" in line for line in encoded)
 
 
+def test_a_lost_table_or_picture_is_made_again(again):
+    for name in ("tables/curves.csv", "figures/rate_accuracy/image_coding.png"):
+        (again.folder / "results/tiny" / name).unlink()
+    pending = again.pending()
+    assert {"bd_rate", "draw_rate_accuracy"} <= pending
+    assert not pending & (LONG | {"allocate", "evaluate_features", "evaluate_pictures", "score"})
+    assert again.run().returncode == 0
+
+
 def test_more_bootstraps_rerun_scores_only(again):
     again.edit("tests/config/tiny.yaml", "bootstrap: 20", "bootstrap: 21")
     pending = again.pending()

@@ -14,8 +14,11 @@ rule fit_loss_rate:
         streams=lambda wildcards: PLAN.precoded_streams(wildcards.task, wildcards.codec),
     output:
         fits=f"{R}/feature_coding/models/{{task}}/{{codec}}/loss_rate.parquet",
+        fits_csv=f"{R}/feature_coding/models/{{task}}/{{codec}}/loss_rate.csv",
         points=f"{R}/feature_coding/models/{{task}}/{{codec}}/loss_rate_points.parquet",
+        points_csv=f"{R}/feature_coding/models/{{task}}/{{codec}}/loss_rate_points.csv",
         importance=f"{R}/feature_coding/models/{{task}}/{{codec}}/importance.parquet",
+        importance_csv=f"{R}/feature_coding/models/{{task}}/{{codec}}/importance.csv",
     log:
         f"{R}/logs/fit_loss_rate/{{task}}/{{codec}}.log",
     benchmark:
@@ -36,7 +39,9 @@ rule fit_rate_phi:
         streams=lambda wildcards: PLAN.precoded_streams(wildcards.task, wildcards.codec),
     output:
         fits=f"{R}/feature_coding/models/{{task}}/{{codec}}/rate_phi.parquet",
+        fits_csv=f"{R}/feature_coding/models/{{task}}/{{codec}}/rate_phi.csv",
         points=f"{R}/feature_coding/models/{{task}}/{{codec}}/rate_phi_points.parquet",
+        points_csv=f"{R}/feature_coding/models/{{task}}/{{codec}}/rate_phi_points.csv",
     log:
         f"{R}/logs/fit_rate_phi/{{task}}/{{codec}}.log",
     benchmark:

@@ -100,6 +100,7 @@ rule score:
         ),
     output:
         scores=f"{R}/{{any_study}}/scores/{{task}}/{{codec}}/{{scheme}}.parquet",
+        scores_csv=f"{R}/{{any_study}}/scores/{{task}}/{{codec}}/{{scheme}}.csv",
         draws=f"{R}/{{any_study}}/scores/{{task}}/{{codec}}/{{scheme}}.npz",
     log:
         f"{R}/logs/score/{{any_study}}/{{task}}/{{codec}}/{{scheme}}.log",
@@ -132,6 +133,7 @@ rule score_sensitivity:
         streams=lambda wildcards: PLAN.precoded_streams(wildcards.task, wildcards.codec),
     output:
         sensitivity=f"{R}/feature_coding/sensitivity/{{task}}/{{codec}}.parquet",
+        sensitivity_csv=f"{R}/feature_coding/sensitivity/{{task}}/{{codec}}.csv",
     log:
         f"{R}/logs/score_sensitivity/{{task}}/{{codec}}.log",
     benchmark:
@@ -153,6 +155,7 @@ rule correlation:
         ),
     output:
         correlation=f"{R}/tables/idse_correlation.parquet",
+        correlation_csv=f"{R}/tables/idse_correlation.csv",
     log:
         f"{R}/logs/correlation.log",
     benchmark:
@@ -182,7 +185,9 @@ rule bd_rate:
         ],
     output:
         curves=f"{R}/tables/curves.parquet",
+        curves_csv=f"{R}/tables/curves.csv",
         bd_rate=f"{R}/tables/bd_rate.parquet",
+        bd_rate_csv=f"{R}/tables/bd_rate.csv",
     log:
         f"{R}/logs/bd_rate.log",
     benchmark:

@@ -20,6 +20,7 @@ for kind in PLAN.figure_kinds:
                 category="Figures",
                 labels={"figure": kind, "of": "{name}"},
             ),
+            png=f"{R}/figures/{kind}/{{name}}.png",
         log:
             f"{R}/logs/figures/{kind}/{{name}}.log",
         benchmark:
@@ -53,6 +54,7 @@ rule draw_importance_maps:
             category="Figures",
             labels={"figure": "importance_maps", "of": "{name}"},
         ),
+        png=f"{R}/figures/importance_maps/{{name}}.png",
     log:
         f"{R}/logs/figures/importance_maps/{{name}}.log",
     benchmark:
