@@ -11,7 +11,7 @@ REPOSITORY = Path(workflow.basedir)
 LIBRARY = str(REPOSITORY / "workflow/lib")
 sys.path.insert(0, LIBRARY)
 
-from cfm.configuration import parse_configuration
+from cfm.configuration.reading import parse_configuration
 from cfm.errors import one_line_errors
 from cfm.job import set_environment
 from cfm.provenance import commit_of

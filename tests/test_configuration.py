@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from cfm import documentation
-from cfm.configuration import parse_configuration, read_configuration, sections
+from cfm.configuration.reading import parse_configuration, read_configuration, sections
 from cfm.errors import ConfigurationError
 
 REPOSITORY = Path(__file__).parents[1]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cfm.configuration import parse_configuration
+from cfm.configuration.reading import parse_configuration
 from cfm.documentation import merge
 from cfm.errors import ConfigurationError
 from cfm.readiness import Readiness

@@ -12,7 +12,9 @@ from typing import Any
 
 import yaml
 
-from cfm.configuration import Configuration, Section, read_configuration, sections
+from cfm.configuration.reading import read_configuration, sections
+from cfm.configuration.sections import Section
+from cfm.configuration.whole import Configuration
 from cfm.errors import ConfigurationError, one_line_errors
 from cfm.provenance import atomic_path
 

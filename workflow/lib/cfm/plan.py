@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cfm.code_digest import code_digest
-from cfm.configuration import LEARNED, Codec, Configuration
+from cfm.configuration.sections import LEARNED, Codec
+from cfm.configuration.whole import Configuration
 
 ANNOTATIONS = {"detection": "instances", "segmentation": "instances", "keypoints": "person_keypoints"}
 KINDS = ("detections", "streams")
