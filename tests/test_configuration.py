@@ -48,7 +48,7 @@ def test_a_misspelt_key_is_refused_with_the_nearest_known_one(demo):
         (["image_coding", "codecs", "x265", "rdo"], ["idse"], ["rdo"]),
         (["feature_coding", "allocation", "lambda_sweep"], [0.1, -1], ["lambda_sweep", "-1"]),
         (["feature_coding", "codecs", "elic", "points"], [0, 9], ["point 9"]),
-        (["feature_coding", "importance"], {"reference": "ground_truth"}, ["reference"]),
+        (["feature_coding", "importance"], {"reference": "labels"}, ["reference"]),
         (["distillation", "lagrangians"], [1.0], ["lagrangians"]),
         (["distillation", "weightings"], ["objectnes"], ["weightings"]),
         (["tasks", "detection", "network"], "fasterrcnn", ["tasks.detection.network"]),
