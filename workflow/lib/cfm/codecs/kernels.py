@@ -1,0 +1,35 @@
+"""How the encoders' kernels are compiled: without the interpreter's lock, and cached by a digest of their source.
+
+numba notices an edit of the module that a kernel stands in, not of those whose kernels it calls. The cache's folder
+therefore carries a digest of all modules of the encoders, so that an edit of any of them compiles anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import cache
+from pathlib import Path
+
+import numba
+from numba.core import config
+
+FOLDERS = (".", "avc")
+
+
+@cache
+def source_digest() -> str:
+    """16 hexadecimal digits that change with the source of any kernel."""
+    folder = Path(__file__).parent
+    files = [path for name in FOLDERS for path in sorted((folder / name).glob("*.py"))]
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:16]
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: below NUMBA_CACHE_DIR, else below the user's cache folder."""
+    base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "cfm-kernels" / source_digest()
+
+
+config.CACHE_DIR = str(cache_folder())
+kernel = numba.njit(cache=True, nogil=True, error_model="numpy")
