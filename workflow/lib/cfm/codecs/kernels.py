@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import numba
+import numpy as np
 from numba.core import config
 
 FOLDERS = (".", "avc")
@@ -29,6 +30,11 @@ def cache_folder() -> Path:
     """Where compiled kernels are kept: below NUMBA_CACHE_DIR, else below the user's cache folder."""
     base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "cfm-kernels" / source_digest()
+
+
+def numbers(text: str) -> np.ndarray:
+    """The integers of a table that is written as text."""
+    return np.array(text.split(), np.int64)
 
 
 config.CACHE_DIR = str(cache_folder())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from cfm.codecs.avc.macroblock import code_flagged, code_mode, predicted_mode
+from cfm.codecs.avc.measure import block_distortion, level_weights, level_weights8
 from cfm.codecs.avc.prediction import DC, filter_edge8, gather_edge, mode_is_possible, predict_block
 from cfm.codecs.avc.residual import choose_levels, code_levels
-from cfm.codecs.avc.state import KIND, I4, I8
+from cfm.codecs.avc.state import I4, I8, KIND
 from cfm.codecs.avc.tables import (
     BLOCK_X,
     BLOCK_Y,
@@ -17,8 +18,6 @@ from cfm.codecs.avc.tables import (
     LEVEL8,
     LUMA4,
     LUMA8,
-    STEP4,
-    STEP8,
     ZIGZAG4,
     ZIGZAG8,
 )
@@ -95,7 +94,7 @@ def reconstruct(levels, size, qp, prediction, buffer, out):
 
 
 @kernel
-def search_blocks(frame, mb, my, mx, qp, lambda_, start, size, tried):
+def search_blocks(frame, local, mb, my, mx, qp, lambda_, start, size, tried):
     """Choose the modes and levels of a macroblock with 4x4 (size 1) or 8x8 (size 2) blocks, one after the other.
 
     The samples of `frame.coded` and the maps of flags and modes are overwritten in the macroblock.
@@ -104,6 +103,8 @@ def search_blocks(frame, mb, my, mx, qp, lambda_, start, size, tried):
     ----------
     frame : Frame
         The picture.
+    local : Local
+        The distortion in the macroblock.
     mb : Macroblock
         Modes, levels, luma and kind are written.
     my, mx : int
@@ -134,9 +135,9 @@ def search_blocks(frame, mb, my, mx, qp, lambda_, start, size, tried):
     best_scanned = np.empty(samples, np.int32)
     values, flag_costs = np.empty(samples), np.zeros(2)
     weights = np.empty(samples)
-    for k in range(samples):
-        step = STEP4[qp % 6, ZIGZAG4[k]] if size == 1 else STEP8[qp % 6, ZIGZAG8[k]]
-        weights[k] = (step * 2.0 ** (qp // 6)) ** 2
+    error, scratch = np.empty(16, np.int32), np.empty(16, np.int32)
+    flags, sse, rows = local.flags, local.sse[0], local.rows[0]
+    frequency, sample_weights = local.frequency[0], local.samples[0]
     running, trial, chosen = start.copy(), np.empty(CONTEXTS, np.uint8), np.empty(CONTEXTS, np.uint8)
     coder, no_output = np.zeros(FIELDS, np.int64), np.empty(0, np.uint8)
     coder[COUNTING] = 1
@@ -151,6 +152,10 @@ def search_blocks(frame, mb, my, mx, qp, lambda_, start, size, tried):
             filter_edge8(plain, top, left, edge)
         else:
             edge[:] = plain
+        if size == 1:
+            level_weights(local.diagonal4[0, 4 * BLOCK_Y[block] + BLOCK_X[block]], qp, 0, weights)
+        else:
+            level_weights8(local.diagonal8[block >> 2], qp, weights)
         expected = predicted_mode(frame.modes, row, column)
         for mode in range(MODES):
             costs[mode] = np.inf
@@ -187,11 +192,14 @@ def search_blocks(frame, mb, my, mx, qp, lambda_, start, size, tried):
                 reconstruct(levels, size, qp, predictions[mode], buffer, decoded)
             else:
                 decoded[:] = predictions[mode]
-            distortion = 0
-            for i in range(side):
-                for j in range(side):
-                    error = source[y + i, x + j] - decoded[i * side + j]
-                    distortion += error * error
+            distortion = 0.0
+            for i in range(0, side, 4):
+                for j in range(0, side, 4):
+                    for k in range(16):
+                        line, place = i + (k >> 2), j + (k & 3)
+                        error[k] = source[y + line, x + place] - decoded[line * side + place]
+                    part = 4 * BLOCK_Y[block] + i + BLOCK_X[block] + (j >> 2)
+                    distortion += block_distortion(flags, sse, frequency, sample_weights, rows[part], error, scratch)
             cost = distortion + lambda_ * coder[COST] / BIT
             if cost < best:
                 best, best_mode = cost, mode

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from cfm.codecs.avc.macroblock import code_macroblock
+from cfm.codecs.avc.measure import localise, new_local
 from cfm.codecs.avc.search import search_macroblock
-from cfm.codecs.avc.state import CBP, I16, KIND, Frame, Macroblock, new_frame, new_macroblock
+from cfm.codecs.avc.state import copy_macroblock, new_frame, new_macroblock
 from cfm.codecs.avc.syntax import SLICE_IDR, nal_unit, picture_parameters, sequence_parameters, slice_header
-from cfm.codecs.avc.tables import CHROMA_QP, CONTEXTS, initial_states
-from cfm.codecs.cabac import BIT, COST, COUNTING, FIELDS, POSITION, encode_terminate, new_coder
+from cfm.codecs.avc.tables import CHROMA_QP, initial_states
+from cfm.codecs.cabac import BIT, POSITION, encode_terminate, new_coder
+from cfm.codecs.distortion import Distortion, metric_of
 from cfm.codecs.kernels import kernel
 from cfm.codecs.picture import Picture
 
-LAMBDA = 0.85  # of 2^((QP - 12) / 3)
+LAMBDA = 0.5  # of 2^((QP - 12) / 3); set by BD-rate against x264, as is the weight of chroma
 TRIED = 3
+BYTES_A_MACROBLOCK = 1600  # more than any can take: 384 levels of at most 26 bits
+CHROMA_WEIGHT = 1.3
 
 
 class EncodedPicture(NamedTuple):
@@ -48,40 +53,124 @@ def padded(plane: np.ndarray, multiple: int) -> np.ndarray:
     return np.pad(plane, ((0, -height % multiple), (0, -width % multiple)), mode="edge")
 
 
-def encode_picture(picture: Picture, qp: int, deblocking: bool = True) -> EncodedPicture:
-    """Code a picture of 8-bit 4:2:0 at a QP."""
+class Settings(NamedTuple):
+    """What the search is told of the picture as a whole.
+
+    Attributes
+    ----------
+    qp : int
+        QP of the slice.
+    deltas : array of int64
+        What may be added to it in a macroblock.
+    lambda_, chroma_weight : float
+        Distortion that a bit is worth, and what distortion of chroma is multiplied by.
+    chroma_offset : int
+        chroma_qp_index_offset.
+    tried : int
+        Modes of a block that are tried in full.
+    """
+
+    qp: int
+    deltas: np.ndarray
+    lambda_: float
+    chroma_weight: float
+    chroma_offset: int
+    tried: int
+
+
+def settings_of(qp: int, deltas: Sequence[int] = (0,), chroma_offset: int = 0) -> Settings:
+    """Settings with the lambda of a QP.
+
+    Chroma's quantiser grows less than luma's; its error weighs more by as much, so that both are worth their bits.
+    """
+    chroma_qp = int(CHROMA_QP[min(51, max(0, qp + chroma_offset))])
+    chroma_weight = CHROMA_WEIGHT * 2 ** ((qp - chroma_qp) / 3)
+    return Settings(qp, np.array(deltas, np.int64), lambda_of(qp), chroma_weight, chroma_offset, TRIED)
+
+
+def encode_picture(
+    picture: Picture,
+    qp: int,
+    distortion: Distortion | None = None,
+    deltas: Sequence[int] = (0,),
+    chroma_offset: int = 0,
+    deblocking: bool = True,
+) -> EncodedPicture:
+    """Code a picture of 8-bit 4:2:0.
+
+    Parameters
+    ----------
+    picture : Picture
+        Layout "yuv420", 8 bits.
+    qp : int
+        0 to 51.
+    distortion : Distortion or None
+        What the decisions minimise; the squared error where absent.
+    deltas : sequence of int
+        What may be added to the QP in each macroblock.
+    chroma_offset : int
+        chroma_qp_index_offset, -12 to 12.
+    deblocking : bool
+        Whether the decoder filters the edges of blocks.
+
+    Raises
+    ------
+    InputError
+        If the distortion is of another size, or the picture larger than AVC allows.
+    """
+    if distortion is not None:
+        distortion.check_fits(picture)
+    parameters = sequence_parameters(picture.height, picture.width) + picture_parameters(True, chroma_offset)
     planes = tuple(padded(plane, 8 if index else 16) for index, plane in enumerate(picture.planes))
     frame = new_frame(planes, qp)
-    candidates = tuple(new_macroblock() for _ in range(3))
+    metric = metric_of(distortion, picture.height, picture.width)
     header = slice_header(qp, deblocking).aligned(1)
-    out = np.zeros(len(header) + 64 + 800 * (planes[0].size // 256), np.uint8)
+    out = np.zeros(len(header) + 64 + BYTES_A_MACROBLOCK * (planes[0].size // 256), np.uint8)
     out[: len(header)] = np.frombuffer(header, np.uint8)
     coder = new_coder(counting=False)
     coder[POSITION] = 8 * len(header)
-    counted = encode_slice(frame, candidates, coder, out, initial_states(qp), qp, int(CHROMA_QP[qp]), lambda_of(qp), TRIED)
+    candidates = tuple(new_macroblock() for _ in range(4))
+    counted = encode_slice(
+        frame,
+        metric,
+        new_local(metric),
+        candidates,
+        coder,
+        out,
+        initial_states(qp),
+        settings_of(qp, deltas, chroma_offset),
+    )
     data = out[: -(-int(coder[POSITION]) // 8)].tobytes()
-    stream = sequence_parameters(picture.height, picture.width) + picture_parameters(True, 0) + nal_unit(SLICE_IDR, data)
-    return EncodedPicture(stream, tuple(plane.astype(np.uint8) for plane in frame.coded), counted)
+    coded = tuple(plane.astype(np.uint8) for plane in frame.coded)
+    return EncodedPicture(parameters + nal_unit(SLICE_IDR, data), coded, counted)
 
 
 @kernel
-def encode_slice(frame, candidates, coder, out, states, qp, chroma_qp, lambda_, tried):
-    """Search and code all macroblocks; returns the bits that the search counted."""
+def encode_slice(frame, metric, local, candidates, coder, out, states, settings):
+    """Search and code all macroblocks; returns the bits that the search counted.
+
+    candidates: one for each kind of macroblock, and one for the best so far.
+    """
     rows, columns = frame.kinds.shape[0] - 1, frame.kinds.shape[1] - 1
-    counter, no_output = np.zeros(FIELDS, np.int64), np.empty(0, np.uint8)
-    counter[COUNTING] = 1
-    trial = np.empty(CONTEXTS, np.uint8)
+    best = candidates[3]
+    counted = 0
     for my in range(rows):
         for mx in range(columns):
-            _, chosen = search_macroblock(frame, candidates, my, mx, qp, chroma_qp, lambda_, states, tried)
-            mb = candidates[chosen]
-            kept = frame.slice_state.copy()
-            trial[:] = states
-            code_macroblock(counter, no_output, trial, frame, mb, my, mx)
-            frame.slice_state[:] = kept
-            code_macroblock(coder, out, states, frame, mb, my, mx)
+            if not metric.plain:
+                localise(metric, my, mx, local)
+            least = np.inf
+            bits = 0
+            for delta in settings.deltas:
+                qp = settings.qp + delta
+                if 0 <= qp <= 51:
+                    cost, chosen, coded = search_macroblock(frame, local, candidates, my, mx, qp, states, settings)
+                    if cost < least:
+                        least, bits = cost, coded
+                        copy_macroblock(candidates[chosen], best)
+            counted += bits
+            code_macroblock(coder, out, states, frame, best, my, mx)
             encode_terminate(coder, out, 1 if my == rows - 1 and mx == columns - 1 else 0)
-            frame.coded[0][16 * my : 16 * my + 16, 16 * mx : 16 * mx + 16] = mb.luma
+            frame.coded[0][16 * my : 16 * my + 16, 16 * mx : 16 * mx + 16] = best.luma
             for plane in range(2):
-                frame.coded[1 + plane][8 * my : 8 * my + 8, 8 * mx : 8 * mx + 8] = mb.chroma[plane]
-    return counter[COST] / BIT
+                frame.coded[1 + plane][8 * my : 8 * my + 8, 8 * mx : 8 * mx + 8] = best.chroma[plane]
+    return counted / BIT

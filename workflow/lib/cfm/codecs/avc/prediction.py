@@ -10,7 +10,9 @@ from __future__ import annotations
 from cfm.codecs.kernels import kernel
 
 # Modes of 4x4 and 8x8 blocks (tables 8-2 and 8-3).
-VERTICAL, HORIZONTAL, DC, DOWN_LEFT, DOWN_RIGHT, VERTICAL_RIGHT, HORIZONTAL_DOWN, VERTICAL_LEFT, HORIZONTAL_UP = range(9)
+VERTICAL, HORIZONTAL, DC, DOWN_LEFT, DOWN_RIGHT, VERTICAL_RIGHT, HORIZONTAL_DOWN, VERTICAL_LEFT, HORIZONTAL_UP = range(
+    9
+)
 
 
 @kernel

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from cfm.codecs.avc.blocks import satd, search_blocks
-from cfm.codecs.avc.macroblock import any_level, code_macroblock
+from cfm.codecs.avc.macroblock import code_macroblock
+from cfm.codecs.avc.measure import block_distortion, level_weights
 from cfm.codecs.avc.residual import choose_levels, code_levels
 from cfm.codecs.avc.state import CBP, CHROMA, I16, KIND, MODE16, QP
 from cfm.codecs.avc.tables import (
@@ -14,12 +15,12 @@ from cfm.codecs.avc.tables import (
     BLOCK_Y,
     CHROMA_AC,
     CHROMA_DC,
+    CHROMA_QP,
     CODED_BLOCK,
     CONTEXTS,
     DC16,
     LEVEL4,
     SCALE4,
-    STEP4,
     ZIGZAG4,
 )
 from cfm.codecs.avc.transform import (
@@ -39,14 +40,7 @@ MODES16 = CHROMA_MODES = 4
 
 
 @kernel
-def coefficient_weights(qp, first, out):
-    """Squared error of an error of one level, in scan order from entry `first`."""
-    for k in range(first, 16):
-        out[k - first] = (STEP4[qp % 6, ZIGZAG4[k]] * 2.0 ** (qp // 6)) ** 2
-
-
-@kernel
-def search16(frame, mb, my, mx, qp, lambda_, states, tried):
+def search16(frame, local, mb, my, mx, qp, lambda_, states, tried):
     """Choose the mode and the levels of a macroblock with 16x16 prediction; returns luma bits of its pattern."""
     source = frame.source[0][16 * my : 16 * my + 16, 16 * mx : 16 * mx + 16]
     predictions, costs = np.empty((MODES16, 256), np.int32), np.empty(MODES16)
@@ -61,8 +55,11 @@ def search16(frame, mb, my, mx, qp, lambda_, states, tried):
     coefficients = np.empty((16, 16), np.int32)
     scratch = np.empty(16, np.int32)
     dc_values, values = np.empty(16), np.empty(16)
-    dc_weights, weights = np.full(16, (SCALE4[qp % 6, 0] * 2.0 ** (qp // 6) / 16) ** 2), np.empty(16)
-    coefficient_weights(qp, 1, weights)
+    dc_weights, weights = np.empty(16), np.empty(16)
+    mean = 0.0
+    for block in range(16):
+        mean += local.diagonal4[0, block, 0] / 16
+    dc_weights[:] = mean * (SCALE4[qp % 6, 0] * 2.0 ** (qp // 6) / 16) ** 2
     dc, raster = np.empty(16, np.int32), np.empty(16, np.int32)
     levels, decoded = np.zeros((16, 16), np.int32), np.empty((2, 16, 16), np.int32)
     dc_coefficients, out = np.empty(16, np.int32), np.empty(16, np.int32)
@@ -72,6 +69,8 @@ def search16(frame, mb, my, mx, qp, lambda_, states, tried):
     coder, no_output = np.zeros(FIELDS, np.int64), np.empty(0, np.uint8)
     coder[COUNTING] = 1
     scale, halving = LEVEL4[qp % 6], 0.5 ** (qp // 6)
+    flags, sse, rows = local.flags, local.sse[0], local.rows[0]
+    frequency, samples = local.frequency[0], local.samples[0]
     best, pattern = np.inf, 0
     for _ in range(tried):
         mode = np.argmin(costs)
@@ -97,13 +96,14 @@ def search16(frame, mb, my, mx, qp, lambda_, states, tried):
             raster[ZIGZAG4[k]] = dc[k]
         dequantise_dc16(raster, qp, dc_coefficients)
         dc_cost, ac_cost = coder[COST], 0
-        error_without = error_with = 0
+        error_without = error_with = 0.0
         some = False
         for block in range(16):
             row, column = BLOCK_Y[block], BLOCK_X[block]
             for i in range(4):
                 for j in range(4):
                     part[4 * i + j] = prediction[16 * (4 * row + i) + 4 * column + j]
+            level_weights(local.diagonal4[0, 4 * row + column], qp, 1, weights)
             for k in range(15):
                 values[k] = coefficients[block, ZIGZAG4[k + 1]] * scale[ZIGZAG4[k + 1]] * halving
             _flag_costs(trial, AC16, frame.flags, 4 * my + row, 4 * mx + column, flag_costs)
@@ -117,7 +117,20 @@ def search16(frame, mb, my, mx, qp, lambda_, states, tried):
             scratch[:] = 0
             scratch[0] = dc_coefficients[4 * row + column]
             inverse4(scratch, part, out)
-            error_without += _store(source, out, row, column, decoded[0])
+            error_without += _store(
+                flags,
+                sse,
+                frequency,
+                samples,
+                rows[4 * row + column],
+                source,
+                out,
+                row,
+                column,
+                decoded[0],
+                residual,
+                scratch,
+            )
             if coded:
                 raster[0] = 0
                 for k in range(15):
@@ -125,7 +138,20 @@ def search16(frame, mb, my, mx, qp, lambda_, states, tried):
                 dequantise4(raster, qp, scratch)
                 scratch[0] = dc_coefficients[4 * row + column]
                 inverse4(scratch, part, out)
-            error_with += _store(source, out, row, column, decoded[1])
+            error_with += _store(
+                flags,
+                sse,
+                frequency,
+                samples,
+                rows[4 * row + column],
+                source,
+                out,
+                row,
+                column,
+                decoded[1],
+                residual,
+                scratch,
+            )
         without = error_without + lambda_ * dc_cost / BIT
         with_ac = error_with + lambda_ * (dc_cost + ac_cost) / BIT if some else np.inf
         if min(without, with_ac) < best:
@@ -157,27 +183,30 @@ def _residual(source, prediction, side, row, column, out):
 
 
 @kernel
-def _store(source, block, row, column, out):
-    """Put a 4x4 block into a larger one; returns its squared error."""
-    total = 0
+def _store(flags, sse, frequency, samples, rows, source, block, row, column, out, error, scratch):
+    """Put a 4x4 block into a larger one, at row and column of blocks; returns its distortion."""
     for i in range(4):
         for j in range(4):
             y, x = 4 * row + i, 4 * column + j
             out[y, x] = block[4 * i + j]
-            error = source[y, x] - block[4 * i + j]
-            total += error * error
-    return total
+            error[4 * i + j] = source[y, x] - block[4 * i + j]
+    return block_distortion(flags, sse, frequency, samples, rows, error, scratch)
 
 
 @kernel
-def search_chroma(frame, mb, my, mx, qp, lambda_, states):
+def search_chroma(frame, local, mb, my, mx, qp, lambda_, states):
     """Choose the chroma mode and levels at a chroma QP; returns the chroma part of the pattern and its distortion."""
     prediction = np.empty(64, np.int32)
     coefficients = np.empty((2, 4, 16), np.int32)
-    scratch, raster, part, out = np.empty(16, np.int32), np.empty(16, np.int32), np.empty(16, np.int32), np.empty(16, np.int32)
+    scratch, raster, part, out = (
+        np.empty(16, np.int32),
+        np.empty(16, np.int32),
+        np.empty(16, np.int32),
+        np.empty(16, np.int32),
+    )
     values, weights, dc_values = np.empty(16), np.empty(16), np.empty(4)
-    coefficient_weights(qp, 1, weights)
-    dc_weights = np.full(4, (SCALE4[qp % 6, 0] * 2.0 ** (qp // 6) / 16) ** 2)
+    dc_weights = np.empty(4)
+    error = np.empty(16, np.int32)
     dc, ac = np.zeros((2, 4), np.int32), np.zeros((2, 4, 16), np.int32)
     dc_coefficients = np.empty(4, np.int32)
     decoded = np.empty((3, 2, 8, 8), np.int32)
@@ -186,8 +215,8 @@ def search_chroma(frame, mb, my, mx, qp, lambda_, states):
     coder, no_output = np.zeros(FIELDS, np.int64), np.empty(0, np.uint8)
     coder[COUNTING] = 1
     scale, halving = LEVEL4[qp % 6], 0.5 ** (qp // 6)
-    errors, costs = np.zeros(3, np.int64), np.zeros(3, np.int64)
-    best, pattern, distortion = np.inf, 0, 0
+    errors, costs = np.zeros(3), np.zeros(3, np.int64)
+    best, pattern, distortion = np.inf, 0, 0.0
     for mode in range(CHROMA_MODES):
         errors[:] = 0
         costs[:] = 0
@@ -205,6 +234,12 @@ def search_chroma(frame, mb, my, mx, qp, lambda_, states):
             hadamard2(scratch)
             for k in range(4):
                 dc_values[k] = 2 * scratch[k] * halving / SCALE4[qp % 6, 0]
+            mean = 0.0
+            for block in range(4):
+                mean += local.diagonal4[1 + plane, block, 0] / 4
+            flags, sse, rows = local.flags, local.sse[1 + plane], local.rows[1 + plane]
+            frequency, samples = local.frequency[1 + plane], local.samples[1 + plane]
+            dc_weights[:] = mean * (SCALE4[qp % 6, 0] * 2.0 ** (qp // 6) / 16) ** 2
             _flag_costs(trial, CHROMA_DC, frame.dc_flags[1 + plane], my, mx, flag_costs)
             coded = choose_levels(dc_values, dc_weights, CHROMA_DC, trial, flag_costs, lambda_, dc[plane])
             coder[COST] = 0
@@ -215,20 +250,47 @@ def search_chroma(frame, mb, my, mx, qp, lambda_, states):
             dequantise_chroma_dc(dc[plane], qp, dc_coefficients)
             for block in range(4):
                 row, column = block >> 1, block & 1
+                level_weights(local.diagonal4[1 + plane, block], qp, 1, weights)
                 for i in range(4):
                     for j in range(4):
                         part[4 * i + j] = prediction[8 * (4 * row + i) + 4 * column + j]
-                errors[0] += _store(source, part, row, column, decoded[0, plane])
+                errors[0] += _store(
+                    flags,
+                    sse,
+                    frequency,
+                    samples,
+                    rows[block],
+                    source,
+                    part,
+                    row,
+                    column,
+                    decoded[0, plane],
+                    error,
+                    scratch,
+                )
                 scratch[:] = 0
                 scratch[0] = dc_coefficients[block]
                 inverse4(scratch, part, out)
-                errors[1] += _store(source, out, row, column, decoded[1, plane])
+                errors[1] += _store(
+                    flags,
+                    sse,
+                    frequency,
+                    samples,
+                    rows[block],
+                    source,
+                    out,
+                    row,
+                    column,
+                    decoded[1, plane],
+                    error,
+                    scratch,
+                )
                 for k in range(15):
                     values[k] = coefficients[plane, block, ZIGZAG4[k + 1]] * scale[ZIGZAG4[k + 1]] * halving
-                flags = frame.chroma_flags[plane]
-                _flag_costs(trial, CHROMA_AC, flags, 2 * my + row, 2 * mx + column, flag_costs)
+                ac_flags = frame.chroma_flags[plane]
+                _flag_costs(trial, CHROMA_AC, ac_flags, 2 * my + row, 2 * mx + column, flag_costs)
                 coded = choose_levels(values, weights, CHROMA_AC, trial, flag_costs, lambda_, ac[plane, block])
-                flags[2 * my + row + 1, 2 * mx + column + 1] = coded
+                ac_flags[2 * my + row + 1, 2 * mx + column + 1] = coded
                 coder[COST] = 0
                 if coded:
                     some_ac = True
@@ -240,7 +302,20 @@ def search_chroma(frame, mb, my, mx, qp, lambda_, states):
                     scratch[0] = dc_coefficients[block]
                     inverse4(scratch, part, out)
                 costs[2] += coder[COST] + int(flag_costs[1 if coded else 0])
-                errors[2] += _store(source, out, row, column, decoded[2, plane])
+                errors[2] += _store(
+                    flags,
+                    sse,
+                    frequency,
+                    samples,
+                    rows[block],
+                    source,
+                    out,
+                    row,
+                    column,
+                    decoded[2, plane],
+                    error,
+                    scratch,
+                )
         if not possible:
             continue
         costs[2] += costs[1]
@@ -263,37 +338,41 @@ def search_chroma(frame, mb, my, mx, qp, lambda_, states):
 
 
 @kernel
-def squared_error(source, block):
-    """Sum of squared differences of two arrays (n, n)."""
-    total = 0
-    for i in range(block.shape[0]):
-        for j in range(block.shape[1]):
-            error = source[i, j] - block[i, j]
-            total += error * error
+def luma_distortion(frame, local, my, mx, decoded):
+    """Distortion of a macroblock's decoded luma, (16, 16)."""
+    error, scratch = np.empty(16, np.int32), np.empty(16, np.int32)
+    flags, sse, rows = local.flags, local.sse[0], local.rows[0]
+    frequency, samples = local.frequency[0], local.samples[0]
+    source = frame.source[0]
+    total = 0.0
+    for block in range(16):
+        for k in range(16):
+            row, column = 4 * (block >> 2) + (k >> 2), 4 * (block & 3) + (k & 3)
+            error[k] = source[16 * my + row, 16 * mx + column] - decoded[row, column]
+        total += block_distortion(flags, sse, frequency, samples, rows[block], error, scratch)
     return total
 
 
 @kernel
-def search_macroblock(frame, candidates, my, mx, qp, chroma_qp, lambda_, states, tried):
-    """Choose how a macroblock is coded at a QP; its cost and the index of the best candidate."""
+def search_macroblock(frame, local, candidates, my, mx, qp, states, settings):
+    """Choose how a macroblock is coded at a QP: least cost, index of its candidate, and what its bits cost."""
     coder, no_output = np.zeros(FIELDS, np.int64), np.empty(0, np.uint8)
     coder[COUNTING] = 1
     trial = np.empty(CONTEXTS, np.uint8)
-    source = frame.source[0][16 * my : 16 * my + 16, 16 * mx : 16 * mx + 16]
     kept = frame.slice_state.copy()
-    first = candidates[0]
-    chroma_pattern, chroma_error = search_chroma(frame, first, my, mx, chroma_qp, lambda_, states)
-    best, chosen = np.inf, 0
-    for index in range(3):
-        mb = candidates[index]
-        if index == 0:
-            pattern = search_blocks(frame, mb, my, mx, qp, lambda_, states, 1, tried)
-        elif index == 1:
-            pattern = search_blocks(frame, mb, my, mx, qp, lambda_, states, 2, tried)
+    lambda_, first = settings.lambda_, candidates[0]
+    chroma_qp = CHROMA_QP[min(51, max(0, qp + settings.chroma_offset))]
+    chroma_lambda = lambda_ / settings.chroma_weight
+    chroma_pattern, chroma_error = search_chroma(frame, local, first, my, mx, chroma_qp, chroma_lambda, states)
+    best, chosen, bits = np.inf, 0, 0
+    for kind in range(3):
+        mb = candidates[kind]
+        if kind == I16:
+            pattern = search16(frame, local, mb, my, mx, qp, lambda_, states, 2)
         else:
-            pattern = search16(frame, mb, my, mx, qp, lambda_, states, 2)
+            pattern = search_blocks(frame, local, mb, my, mx, qp, lambda_, states, kind + 1, settings.tried)
         mb.head[QP], mb.head[CBP] = qp, pattern | chroma_pattern << 4
-        if index:
+        if kind:
             mb.head[CHROMA] = first.head[CHROMA]
             mb.chroma[:] = first.chroma
             mb.chroma_dc[:] = first.chroma_dc
@@ -302,7 +381,8 @@ def search_macroblock(frame, candidates, my, mx, qp, chroma_qp, lambda_, states,
         coder[COST] = 0
         code_macroblock(coder, no_output, trial, frame, mb, my, mx)
         frame.slice_state[:] = kept
-        cost = squared_error(source, mb.luma) + chroma_error + lambda_ * coder[COST] / BIT
+        distortion = luma_distortion(frame, local, my, mx, mb.luma) + settings.chroma_weight * chroma_error
+        cost = distortion + lambda_ * coder[COST] / BIT
         if cost < best:
-            best, chosen = cost, index
-    return best, chosen
+            best, chosen, bits = cost, kind, coder[COST]
+    return best, chosen, bits

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cfm.codecs.kernels import kernel
+
 I4, I8, I16 = range(3)  # kinds of macroblocks: 4x4 or 8x8 blocks with modes of their own, or 16x16
 KIND, MODE16, CHROMA, CBP, QP, HEAD = range(6)  # entries of a macroblock's head
 PREVIOUS_QP, PREVIOUS_DELTA, SLICE = range(3)  # entries of the slice's state
@@ -118,3 +120,17 @@ def new_macroblock() -> Macroblock:
         luma=np.zeros((16, 16), np.int32),
         chroma=np.zeros((2, 8, 8), np.int32),
     )
+
+
+@kernel
+def copy_macroblock(source, target):
+    """Make a macroblock the same as another."""
+    target.head[:] = source.head
+    target.modes[:] = source.modes
+    target.levels[:] = source.levels
+    target.levels8[:] = source.levels8
+    target.dc[:] = source.dc
+    target.chroma_dc[:] = source.chroma_dc
+    target.chroma_ac[:] = source.chroma_ac
+    target.luma[:] = source.luma
+    target.chroma[:] = source.chroma

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from cfm.codecs.kernels import numbers
+
 # Block categories (ctxBlockCat, table 9-42).
 DC16, AC16, LUMA4, CHROMA_DC, CHROMA_AC, LUMA8 = range(6)
 
@@ -36,9 +38,9 @@ _INITIAL = {
     -3 71 -6 42 -5 50 -3 54 -2 62 0 58 1 63 -2 72 -1 74 -9 91 -5 67 -5 27 -3 39 -2 44 0 46 -16 64 -8 68 -10 78 -6 77
     -10 86 -12 92 -15 55 -10 60 -6 62 -4 65 -12 73 -8 76 -7 80 -9 88 -17 110 -11 97 -20 84 -11 79 -6 73 -4 74 -13 86
     -13 96 -11 97 -19 117 -8 78 -5 33 -4 48 -2 53 -3 62 -13 71 -10 79 -12 86 -13 90 -14 97""",
-    399: """31 21 31 31 25 50 -17 120 -20 112 -18 114 -11 85 -15 92 -14 89 -26 71 -15 81 -14 80 0 68 -14 70 -24 56 -23 68
-    -24 50 -11 74 23 -13 26 -13 40 -15 49 -14 44 3 45 6 44 34 33 54 19 82 -3 75 -1 23 1 34 1 43 0 54 -2 55 0 61 1 64
-    0 68 -9 92""",
+    399: """31 21 31 31 25 50 -17 120 -20 112 -18 114 -11 85 -15 92 -14 89 -26 71 -15 81 -14 80 0 68 -14 70 -24 56
+    -23 68 -24 50 -11 74 23 -13 26 -13 40 -15 49 -14 44 3 45 6 44 34 33 54 19 82 -3 75 -1 23 1 34 1 43 0 54
+    -2 55 0 61 1 64 0 68 -9 92""",
 }
 
 
@@ -46,7 +48,7 @@ def _context_parameters() -> np.ndarray:
     """(CONTEXTS, 2): m and n; zeros where a frame's intra slice uses no context."""
     table = np.zeros((CONTEXTS, 2), np.int64)
     for first, text in _INITIAL.items():
-        values = np.array(text.split(), np.int64).reshape(-1, 2)
+        values = numbers(text).reshape(-1, 2)
         table[first : first + len(values)] = values
     return table
 
@@ -63,10 +65,9 @@ def initial_states(qp: int) -> np.ndarray:
 
 
 # Contexts of the significance and the last flags of an 8x8 block by scan position (table 9-43, frames).
-SIGNIFICANT8 = np.array(
-    """0 1 2 3 4 5 5 4 4 3 3 4 4 4 5 5 4 4 4 4 3 3 6 7 7 7 8 9 10 9 8 7 7 6 11 12 13 11 6 7 8 9 14 10 9 8 6 11
-    12 13 11 6 9 14 10 9 11 12 13 11 14 10 12 12""".split(),
-    np.int64,
+SIGNIFICANT8 = numbers(
+    """0 1 2 3 4 5 5 4 4 3 3 4 4 4 5 5 4 4 4 4 3 3 6 7 7 7 8 9 10 9 8 7 7 6 11 12 13 11 6 7 8 9 14 10 9 8 6 11 12
+    13 11 6 9 14 10 9 11 12 13 11 14 10 12 12"""
 )
 LAST8 = np.repeat([0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 15, 16, 8, 8, 4, 4, 4, 4])
 
@@ -130,12 +131,13 @@ LEVEL4, LEVEL8 = 64 / (SCALE4 * _GAIN4), 256 / (SCALE8 * NORM8)
 STEP4, STEP8 = 1 / (LEVEL4 * np.sqrt(NORM4)), 1 / (LEVEL8 * np.sqrt(NORM8))
 
 # QP of chroma by that of luma with the offset added (table 8-15).
-CHROMA_QP = np.array([*range(30), 29, 30, 31, 32, 32, 33, 34, 34, 35, 35, 36, 36, 37, 37, 37, 38, 38, 38, 39, 39, 39, 39])
+CHROMA_QP = np.array(
+    [*range(30), 29, 30, 31, 32, 32, 33, 34, 34, 35, 35, 36, 36, 37, 37, 37, 38, 38, 38, 39, 39, 39, 39]
+)
 
 # coded_block_pattern of intra macroblocks with 4x4 or 8x8 prediction by codeNum (table 9-4), for CAVLC.
-CBP_OF_CODE = np.array(
-    """47 31 15 0 23 27 29 30 7 11 13 14 39 43 45 46 16 3 5 10 12 19 21 26 28 35 37 42 44 1 2 4 8 17 18 20 24 6 9 22 25
-    32 33 34 36 40 38 41""".split(),
-    np.int64,
+CBP_OF_CODE = numbers(
+    """47 31 15 0 23 27 29 30 7 11 13 14 39 43 45 46 16 3 5 10 12 19 21 26 28 35 37 42 44 1 2 4 8 17 18 20 24 6 9
+    22 25 32 33 34 36 40 38 41"""
 )
 CODE_OF_CBP = np.argsort(CBP_OF_CODE)

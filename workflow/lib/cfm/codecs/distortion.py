@@ -1,0 +1,253 @@
+"""The distortion that our encoders minimise, as data: a quadratic form of the error of every block of 4x4 samples.
+
+For the error e of a block b of plane p in macroblock m
+
+    D(e) = sse_p |e|^2 + w_pm (sum_k f_pk (T e)_k^2 + sum_i x_pi e_i^2 + sum_r (u_pr . e)^2) + sum_j (g_jb . e)^2
+
+with T the orthonormal 4x4 transform of AVC, f weights in its domain, x weights of samples, u a matrix's low-rank
+factors and g sketches of a Jacobian (METHODS §1, after the IDSE-RDO paper). Without any of them D is the sum of squared
+errors. An encoder adds lambda times the bits, with the lambda of its own quantiser: whoever makes the data sees to it
+that D is of the size of the squared error on average.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cfm.codecs.picture import Picture
+from cfm.errors import InputError
+from cfm.provenance import atomic_path
+
+PLANES = ("y", "cb", "cr")
+FORMAT = 1
+MACROBLOCK = (16, 8, 8)  # samples of a side, by plane
+
+# The rows of the forward transforms of AVC, of length 1.
+_ROWS4 = np.array([[1, 1, 1, 1], [2, 1, -1, -2], [1, -1, -1, 1], [1, -2, 2, -1]], float)
+_ROWS8 = np.array(
+    [
+        [8, 8, 8, 8, 8, 8, 8, 8],
+        [12, 10, 6, 3, -3, -6, -10, -12],
+        [8, 4, -4, -8, -8, -4, 4, 8],
+        [10, -3, -12, -6, 6, 12, 3, -10],
+        [8, -8, -8, 8, 8, -8, -8, 8],
+        [6, -12, 3, 10, -10, -3, 12, -6],
+        [4, -8, 8, -4, -4, 8, -8, 4],
+        [3, -6, 10, -12, 12, -10, 6, -3],
+    ],
+    float,
+)
+ROWS4 = _ROWS4 / np.linalg.norm(_ROWS4, axis=1, keepdims=True)
+ROWS8 = _ROWS8 / np.linalg.norm(_ROWS8, axis=1, keepdims=True)
+TRANSFORM4, TRANSFORM8 = np.kron(ROWS4, ROWS4), np.kron(ROWS8, ROWS8)
+
+
+@dataclass(frozen=True)
+class Distortion:
+    """Data of the distortion of one picture of h x w luma samples; what is absent does not count.
+
+    Attributes
+    ----------
+    height, width : int
+        Luma samples.
+    sse : array (3,)
+        Weight of the squared error in Y, Cb and Cr.
+    weights : array (3, ceil(h / 16), ceil(w / 16)) or None
+        w: a weight a macroblock, by plane.
+    frequency : array (3, 16) or None
+        f: weights of the coefficients of the 4x4 transform in raster order.
+    samples : array (3, 16) or None
+        x: weights of the samples of a 4x4 block.
+    factors : array (3, R, 16) or None
+        u: rows in the domain of samples.
+    sketches : tuple of arrays (K, h, w), (K, ceil(h / 2), ceil(w / 2)) twice, or None
+        g: sketches of the network's Jacobian.
+
+    Raises
+    ------
+    InputError
+        If a shape does not fit or a value is not finite, or a weight is below 0.
+    """
+
+    height: int
+    width: int
+    sse: np.ndarray = field(default_factory=lambda: np.ones(3))
+    weights: np.ndarray | None = None
+    frequency: np.ndarray | None = None
+    samples: np.ndarray | None = None
+    factors: np.ndarray | None = None
+    sketches: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+
+    def __post_init__(self) -> None:
+        rows, columns = -(-self.height // 16), -(-self.width // 16)
+        self._check("sse", (3,))
+        self._check("weights", (3, rows, columns))
+        self._check("frequency", (3, 16))
+        self._check("samples", (3, 16))
+        self._check("factors", (3, None, 16), signed=True)
+        half = ((self.height + 1) // 2, (self.width + 1) // 2)
+        for name, plane, shape in zip(
+            PLANES, self.sketches or (), [(self.height, self.width), half, half], strict=False
+        ):
+            _check_array(f"sketches of {name}", plane, (None, *shape), signed=True)
+        if self.sketches and len({plane.shape[0] for plane in self.sketches}) > 1:
+            raise InputError("distortion: the planes have different numbers of sketches; make the file again")
+
+    def _check(self, name: str, shape: tuple[int | None, ...], signed: bool = False) -> None:
+        if getattr(self, name) is not None:
+            _check_array(name, getattr(self, name), shape, signed)
+
+    def check_fits(self, picture: Picture) -> None:
+        """Raise `InputError` where this is not for a picture of that size."""
+        if (self.height, self.width) != (picture.height, picture.width):
+            raise InputError(
+                f"the distortion is for {self.width}x{self.height} samples, the picture has "
+                f"{picture.width}x{picture.height}; sketch this picture"
+            )
+
+
+def _check_array(name: str, values: np.ndarray, shape: tuple[int | None, ...], signed: bool) -> None:
+    fits = values.ndim == len(shape) and all(
+        wanted is None or wanted == found for wanted, found in zip(shape, values.shape, strict=False)
+    )
+    if not fits:
+        wanted = "x".join("any" if side is None else str(side) for side in shape)
+        raise InputError(f"distortion: {name} is {'x'.join(map(str, values.shape))}, not {wanted}; make the file again")
+    if not np.isfinite(values).all():
+        raise InputError(f"distortion: {name} has values that are not finite; make the file again")
+    if not signed and (values < 0).any():
+        raise InputError(f"distortion: {name} has values below 0; make the file again")
+
+
+def save_distortion(path: Path | str, distortion: Distortion) -> None:
+    """Write an .npz: `format`, `height`, `width` and what there is; sketches as `sketches_y`, ..._cb, ..._cr."""
+    arrays = {name: getattr(distortion, name) for name in ("sse", "weights", "frequency", "samples", "factors")}
+    for name, plane in zip(PLANES, distortion.sketches or (), strict=False):
+        arrays[f"sketches_{name}"] = plane.astype(np.float32)
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(
+            file,
+            format=FORMAT,
+            height=distortion.height,
+            width=distortion.width,
+            **{name: values for name, values in arrays.items() if values is not None},
+        )
+
+
+def load_distortion(path: Path | str) -> Distortion:
+    """Read what `save_distortion` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is absent, damaged, of another kind, or its content does not fit together.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            found = {name: archive[name] for name in archive.files}
+        if int(found["format"]) != FORMAT:
+            raise InputError(f"{path}: a distortion file of version {int(found['format'])}; make it again")
+        sketches = tuple(found[f"sketches_{name}"] for name in PLANES) if "sketches_y" in found else None
+        arrays = {name: found.get(name) for name in ("weights", "frequency", "samples", "factors")}
+        return Distortion(int(found["height"]), int(found["width"]), found["sse"], **arrays, sketches=sketches)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: not a distortion file ({error}); make it with `cfm sketch`") from None
+
+
+class Metric(NamedTuple):
+    """A distortion as the kernels take it: every array is there, of no rows where nothing counts.
+
+    Attributes
+    ----------
+    plain : bool
+        Whether the distortion is a weighted squared error, one weight a plane.
+    has_frequency, has_samples : bool
+        Whether f and x count.
+    sse : array (3,)
+        Weight of the squared error.
+    weights : array (3, rows, columns)
+        Weight of a macroblock.
+    frequency, samples : arrays (3, 16)
+        f and x.
+    factors : array (3, R, 16)
+        u.
+    sketches : tuple of three arrays (K, H, W)
+        g, padded to whole macroblocks.
+    diagonal4, diagonal8 : arrays (3, 16) and (3, 64)
+        Diagonal of the small matrix in the domains of the 4x4 and the 8x8 transform.
+    """
+
+    plain: bool
+    has_frequency: bool
+    has_samples: bool
+    sse: np.ndarray
+    weights: np.ndarray
+    frequency: np.ndarray
+    samples: np.ndarray
+    factors: np.ndarray
+    sketches: tuple[np.ndarray, np.ndarray, np.ndarray]
+    diagonal4: np.ndarray
+    diagonal8: np.ndarray
+
+
+def metric_of(distortion: Distortion | None, height: int, width: int) -> Metric:
+    """The metric of a distortion, or of the plain squared error, for a picture of height x width luma samples."""
+    rows, columns = -(-height // 16), -(-width // 16)
+    given = distortion or Distortion(height, width)
+    frequency = np.zeros((3, 16)) if given.frequency is None else given.frequency.astype(np.float64)
+    samples = np.zeros((3, 16)) if given.samples is None else given.samples.astype(np.float64)
+    factors = np.zeros((3, 0, 16)) if given.factors is None else given.factors.astype(np.float64)
+    weights = np.ones((3, rows, columns)) if given.weights is None else given.weights.astype(np.float64)
+    matrices = [_matrix(frequency[p], samples[p], factors[p]) for p in range(3)]
+    sketches = tuple(
+        _padded(np.zeros((0, height, width)) if given.sketches is None else given.sketches[p], rows, columns, side)
+        for p, side in enumerate(MACROBLOCK)
+    )
+    small = given.frequency is not None or given.samples is not None or given.factors is not None
+    return Metric(
+        plain=not small and given.sketches is None,
+        has_frequency=given.frequency is not None,
+        has_samples=given.samples is not None,
+        sse=np.asarray(given.sse, np.float64),
+        weights=weights,
+        frequency=frequency,
+        samples=samples,
+        factors=factors,
+        sketches=sketches,
+        diagonal4=np.stack([_diagonal(TRANSFORM4, matrix) for matrix in matrices]),
+        diagonal8=np.stack([_diagonal(TRANSFORM8, _four_times(matrix)) for matrix in matrices]),
+    )
+
+
+def _matrix(frequency: np.ndarray, samples: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """The small matrix (16, 16) in the domain of samples."""
+    return TRANSFORM4.T @ np.diag(frequency) @ TRANSFORM4 + np.diag(samples) + factors.T @ factors
+
+
+def _diagonal(transform: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    return np.einsum("ki,ij,kj->k", transform, matrix, transform)
+
+
+def _four_times(matrix: np.ndarray) -> np.ndarray:
+    """The matrix (64, 64) of an 8x8 block whose four 4x4 blocks have `matrix` each."""
+    whole = np.zeros((2, 4, 2, 4, 2, 4, 2, 4))
+    for row in range(2):
+        for column in range(2):
+            whole[row, :, column, :, row, :, column, :] = matrix.reshape(4, 4, 4, 4)
+    return whole.reshape(64, 64)
+
+
+def _padded(plane: np.ndarray, rows: int, columns: int, side: int) -> np.ndarray:
+    """Sketches (K, h, w) extended by zeros to whole macroblocks."""
+    if not len(plane):
+        return np.zeros((0, side * rows, side * columns), np.float32)
+    grown = ((0, 0), (0, side * rows - plane.shape[1]), (0, side * columns - plane.shape[2]))
+    return np.pad(plane.astype(np.float32), grown)
