@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cfm.codecs.avc.macroblock import code_flagged, code_mode, predicted_mode
+from cfm.codecs.avc.macroblock_cavlc import put_counted, put_mode
 from cfm.codecs.avc.measure import block_distortion, level_weights, level_weights8
 from cfm.codecs.avc.prediction import DC, filter_edge8, gather_edge, mode_is_possible, predict_block
 from cfm.codecs.avc.residual import choose_levels, code_levels
@@ -94,7 +95,7 @@ def reconstruct(levels, size, qp, prediction, buffer, out):
 
 
 @kernel
-def search_blocks(frame, local, mb, my, mx, qp, lambda_, start, size, tried):
+def search_blocks(frame, local, mb, my, mx, qp, lambda_, start, size, tried, cabac):
     """Choose the modes and levels of a macroblock with 4x4 (size 1) or 8x8 (size 2) blocks, one after the other.
 
     The samples of `frame.coded` and the maps of flags and modes are overwritten in the macroblock.
@@ -117,6 +118,8 @@ def search_blocks(frame, local, mb, my, mx, qp, lambda_, start, size, tried):
         1 or 2.
     tried : int
         How many modes, of the least Hadamard costs, are tried in full.
+    cabac : bool
+        Whether bits are counted in CABAC, else in CAVLC; levels are chosen with CABAC's costs in both.
 
     Returns
     -------
@@ -177,14 +180,19 @@ def search_blocks(frame, local, mb, my, mx, qp, lambda_, start, size, tried):
                     residual[i * side + j] = source[y + i, x + j] - predictions[mode, i * side + j]
             trial[:] = running
             coder[COST] = 0
-            code_mode(coder, no_output, trial, mode, expected)
+            if cabac:
+                code_mode(coder, no_output, trial, mode, expected)
+            else:
+                put_mode(coder, no_output, mode, expected)
             if size == 1:
                 context = CODED_BLOCK + 4 * LUMA4 + frame.flags[row + 1, column] + 2 * frame.flags[row, column + 1]
                 flag_costs[0], flag_costs[1] = BIN_COST[trial[context]], BIN_COST[trial[context] ^ 1]
             has_levels = quantise_block(
                 residual, size, qp, lambda_, weights, trial, flag_costs, values, scanned, levels
             )
-            if size == 1:
+            if not cabac:
+                _count_block(coder, no_output, frame.counts, scanned, row, column, size)
+            elif size == 1:
                 code_flagged(coder, no_output, trial, scanned, LUMA4, frame.flags, row, column)
             elif has_levels:
                 code_levels(coder, no_output, trial, scanned, LUMA8)
@@ -207,6 +215,8 @@ def search_blocks(frame, local, mb, my, mx, qp, lambda_, start, size, tried):
                 best_scanned[:] = scanned
                 chosen[:] = trial
         running[:] = chosen
+        if not cabac:
+            _count_block(coder, no_output, frame.counts, best_scanned, row, column, size)
         has_levels = False
         for k in range(samples):
             has_levels |= best_scanned[k] != 0
@@ -224,3 +234,13 @@ def search_blocks(frame, local, mb, my, mx, qp, lambda_, start, size, tried):
     mb.head[KIND] = I4 if size == 1 else I8
     mb.luma[:] = coded[16 * my : 16 * my + 16, 16 * mx : 16 * mx + 16]
     return pattern
+
+
+@kernel
+def _count_block(coder, no_output, counts, levels, row, column, size):
+    """Count a block's levels in CAVLC, and enter how many there are."""
+    if size == 1:
+        put_counted(coder, no_output, levels, 0, 1, 16, counts, row, column)
+        return
+    for part in range(4):
+        put_counted(coder, no_output, levels, part, 4, 16, counts, row + (part >> 1), column + (part & 1))

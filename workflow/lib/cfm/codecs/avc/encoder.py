@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cfm.codecs.avc.cavlc import put_bits
 from cfm.codecs.avc.macroblock import code_macroblock
+from cfm.codecs.avc.macroblock_cavlc import put_macroblock
 from cfm.codecs.avc.measure import localise, new_local
 from cfm.codecs.avc.search import search_macroblock
 from cfm.codecs.avc.state import copy_macroblock, new_frame, new_macroblock
@@ -68,6 +70,8 @@ class Settings(NamedTuple):
         chroma_qp_index_offset.
     tried : int
         Modes of a block that are tried in full.
+    cabac : bool
+        Whether the entropy coder is CABAC, else CAVLC.
     """
 
     qp: int
@@ -76,16 +80,17 @@ class Settings(NamedTuple):
     chroma_weight: float
     chroma_offset: int
     tried: int
+    cabac: bool
 
 
-def settings_of(qp: int, deltas: Sequence[int] = (0,), chroma_offset: int = 0) -> Settings:
+def settings_of(qp: int, deltas: Sequence[int], chroma_offset: int, cabac: bool) -> Settings:
     """Settings with the lambda of a QP.
 
     Chroma's quantiser grows less than luma's; its error weighs more by as much, so that both are worth their bits.
     """
     chroma_qp = int(CHROMA_QP[min(51, max(0, qp + chroma_offset))])
     chroma_weight = CHROMA_WEIGHT * 2 ** ((qp - chroma_qp) / 3)
-    return Settings(qp, np.array(deltas, np.int64), lambda_of(qp), chroma_weight, chroma_offset, TRIED)
+    return Settings(qp, np.array(deltas, np.int64), lambda_of(qp), chroma_weight, chroma_offset, TRIED, cabac)
 
 
 def encode_picture(
@@ -94,6 +99,7 @@ def encode_picture(
     distortion: Distortion | None = None,
     deltas: Sequence[int] = (0,),
     chroma_offset: int = 0,
+    cabac: bool = True,
     deblocking: bool = True,
 ) -> EncodedPicture:
     """Code a picture of 8-bit 4:2:0.
@@ -110,6 +116,8 @@ def encode_picture(
         What may be added to the QP in each macroblock.
     chroma_offset : int
         chroma_qp_index_offset, -12 to 12.
+    cabac : bool
+        Whether the entropy coder is CABAC, else CAVLC.
     deblocking : bool
         Whether the decoder filters the edges of blocks.
 
@@ -120,15 +128,16 @@ def encode_picture(
     """
     if distortion is not None:
         distortion.check_fits(picture)
-    parameters = sequence_parameters(picture.height, picture.width) + picture_parameters(True, chroma_offset)
+    parameters = sequence_parameters(picture.height, picture.width) + picture_parameters(cabac, chroma_offset)
     planes = tuple(padded(plane, 8 if index else 16) for index, plane in enumerate(picture.planes))
     frame = new_frame(planes, qp)
     metric = metric_of(distortion, picture.height, picture.width)
-    header = slice_header(qp, deblocking).aligned(1)
+    writer = slice_header(qp, deblocking)
+    header = np.frombuffer(writer.aligned(1 if cabac else 0), np.uint8)
     out = np.zeros(len(header) + 64 + BYTES_A_MACROBLOCK * (planes[0].size // 256), np.uint8)
-    out[: len(header)] = np.frombuffer(header, np.uint8)
+    out[: len(header)] = header
     coder = new_coder(counting=False)
-    coder[POSITION] = 8 * len(header)
+    coder[POSITION] = 8 * len(header) if cabac else len(writer.bits)
     candidates = tuple(new_macroblock() for _ in range(4))
     counted = encode_slice(
         frame,
@@ -138,7 +147,7 @@ def encode_picture(
         coder,
         out,
         initial_states(qp),
-        settings_of(qp, deltas, chroma_offset),
+        settings_of(qp, deltas, chroma_offset, cabac),
     )
     data = out[: -(-int(coder[POSITION]) // 8)].tobytes()
     coded = tuple(plane.astype(np.uint8) for plane in frame.coded)
@@ -168,8 +177,14 @@ def encode_slice(frame, metric, local, candidates, coder, out, states, settings)
                         least, bits = cost, coded
                         copy_macroblock(candidates[chosen], best)
             counted += bits
-            code_macroblock(coder, out, states, frame, best, my, mx)
-            encode_terminate(coder, out, 1 if my == rows - 1 and mx == columns - 1 else 0)
+            last = my == rows - 1 and mx == columns - 1
+            if settings.cabac:
+                code_macroblock(coder, out, states, frame, best, my, mx)
+                encode_terminate(coder, out, 1 if last else 0)
+            else:
+                put_macroblock(coder, out, frame, best, my, mx)
+                if last:
+                    put_bits(coder, out, 1, 1)
             frame.coded[0][16 * my : 16 * my + 16, 16 * mx : 16 * mx + 16] = best.luma
             for plane in range(2):
                 frame.coded[1 + plane][8 * my : 8 * my + 8, 8 * mx : 8 * mx + 8] = best.chroma[plane]

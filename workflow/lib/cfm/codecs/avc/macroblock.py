@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from cfm.codecs.avc.residual import code_levels
 from cfm.codecs.avc.state import CBP, CHROMA, I4, I8, I16, KIND, MODE16, PREVIOUS_DELTA, PREVIOUS_QP, QP
 from cfm.codecs.avc.tables import (
@@ -49,10 +51,7 @@ def code_mode(coder, out, states, mode, predicted):
 @kernel
 def any_level(levels):
     """Whether a level is not 0."""
-    for level in levels:
-        if level != 0:
-            return True
-    return False
+    return np.count_nonzero(levels) > 0
 
 
 @kernel

@@ -55,9 +55,9 @@ def mode_is_possible(mode, top, left):
     """Whether a mode's neighbours are there."""
     if mode == DC:
         return True
-    if mode == VERTICAL or mode == DOWN_LEFT or mode == VERTICAL_LEFT:
+    if mode in (VERTICAL, DOWN_LEFT, VERTICAL_LEFT):
         return top
-    if mode == HORIZONTAL or mode == HORIZONTAL_UP:
+    if mode in (HORIZONTAL, HORIZONTAL_UP):
         return left
     return top and left
 

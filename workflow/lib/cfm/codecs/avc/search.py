@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from cfm.codecs.avc.blocks import satd, search_blocks
+from cfm.codecs.avc.cavlc import CHROMA_DC_CLASS, code_block, token_class
 from cfm.codecs.avc.macroblock import code_macroblock
+from cfm.codecs.avc.macroblock_cavlc import put_counted, put_macroblock
 from cfm.codecs.avc.measure import block_distortion, level_weights
 from cfm.codecs.avc.residual import choose_levels, code_levels
 from cfm.codecs.avc.state import CBP, CHROMA, I16, KIND, MODE16, QP
@@ -40,7 +42,7 @@ MODES16 = CHROMA_MODES = 4
 
 
 @kernel
-def search16(frame, local, mb, my, mx, qp, lambda_, states, tried):
+def search16(frame, local, mb, my, mx, qp, lambda_, states, tried, cabac):
     """Choose the mode and the levels of a macroblock with 16x16 prediction; returns luma bits of its pattern."""
     source = frame.source[0][16 * my : 16 * my + 16, 16 * mx : 16 * mx + 16]
     predictions, costs = np.empty((MODES16, 256), np.int32), np.empty(MODES16)
@@ -89,9 +91,12 @@ def search16(frame, local, mb, my, mx, qp, lambda_, states, tried):
         coder[COST] = 0
         _flag_costs(trial, DC16, frame.dc_flags[0], my, mx, flag_costs)
         coded = choose_levels(dc_values, dc_weights, DC16, trial, flag_costs, lambda_, dc)
-        coder[COST] += int(flag_costs[1 if coded else 0])
-        if coded:
-            code_levels(coder, no_output, trial, dc, DC16)
+        if not cabac:
+            code_block(coder, no_output, dc, 0, 1, 16, token_class(frame.counts, 4 * my, 4 * mx))
+        else:
+            coder[COST] += int(flag_costs[1 if coded else 0])
+            if coded:
+                code_levels(coder, no_output, trial, dc, DC16)
         for k in range(16):
             raster[ZIGZAG4[k]] = dc[k]
         dequantise_dc16(raster, qp, dc_coefficients)
@@ -110,9 +115,13 @@ def search16(frame, local, mb, my, mx, qp, lambda_, states, tried):
             coded = choose_levels(values, weights, AC16, trial, flag_costs, lambda_, levels[block])
             frame.flags[4 * my + row + 1, 4 * mx + column + 1] = coded
             coder[COST] = 0
-            if coded:
-                code_levels(coder, no_output, trial, levels[block], AC16)
-            ac_cost += coder[COST] + int(flag_costs[1 if coded else 0])
+            if not cabac:
+                put_counted(coder, no_output, levels[block], 0, 1, 15, frame.counts, 4 * my + row, 4 * mx + column)
+            else:
+                coder[COST] += int(flag_costs[1 if coded else 0])
+                if coded:
+                    code_levels(coder, no_output, trial, levels[block], AC16)
+            ac_cost += coder[COST]
             some |= coded
             scratch[:] = 0
             scratch[0] = dc_coefficients[4 * row + column]
@@ -194,7 +203,7 @@ def _store(flags, sse, frequency, samples, rows, source, block, row, column, out
 
 
 @kernel
-def search_chroma(frame, local, mb, my, mx, qp, lambda_, states):
+def search_chroma(frame, local, mb, my, mx, qp, lambda_, states, cabac):
     """Choose the chroma mode and levels at a chroma QP; returns the chroma part of the pattern and its distortion."""
     prediction = np.empty(64, np.int32)
     coefficients = np.empty((2, 4, 16), np.int32)
@@ -243,10 +252,14 @@ def search_chroma(frame, local, mb, my, mx, qp, lambda_, states):
             _flag_costs(trial, CHROMA_DC, frame.dc_flags[1 + plane], my, mx, flag_costs)
             coded = choose_levels(dc_values, dc_weights, CHROMA_DC, trial, flag_costs, lambda_, dc[plane])
             coder[COST] = 0
-            if coded:
-                code_levels(coder, no_output, trial, dc[plane], CHROMA_DC)
-                some_dc = True
-            costs[1] += coder[COST] + int(flag_costs[1 if coded else 0])
+            some_dc |= coded
+            if not cabac:
+                code_block(coder, no_output, dc[plane], 0, 1, 4, CHROMA_DC_CLASS)
+            else:
+                coder[COST] += int(flag_costs[1 if coded else 0])
+                if coded:
+                    code_levels(coder, no_output, trial, dc[plane], CHROMA_DC)
+            costs[1] += coder[COST]
             dequantise_chroma_dc(dc[plane], qp, dc_coefficients)
             for block in range(4):
                 row, column = block >> 1, block & 1
@@ -292,16 +305,22 @@ def search_chroma(frame, local, mb, my, mx, qp, lambda_, states):
                 coded = choose_levels(values, weights, CHROMA_AC, trial, flag_costs, lambda_, ac[plane, block])
                 ac_flags[2 * my + row + 1, 2 * mx + column + 1] = coded
                 coder[COST] = 0
+                if not cabac:
+                    counts = frame.chroma_counts[plane]
+                    put_counted(coder, no_output, ac[plane, block], 0, 1, 15, counts, 2 * my + row, 2 * mx + column)
+                else:
+                    coder[COST] += int(flag_costs[1 if coded else 0])
+                    if coded:
+                        code_levels(coder, no_output, trial, ac[plane, block], CHROMA_AC)
+                costs[2] += coder[COST]
                 if coded:
                     some_ac = True
-                    code_levels(coder, no_output, trial, ac[plane, block], CHROMA_AC)
                     raster[0] = 0
                     for k in range(15):
                         raster[ZIGZAG4[k + 1]] = ac[plane, block, k]
                     dequantise4(raster, qp, scratch)
                     scratch[0] = dc_coefficients[block]
                     inverse4(scratch, part, out)
-                costs[2] += coder[COST] + int(flag_costs[1 if coded else 0])
                 errors[2] += _store(
                     flags,
                     sse,
@@ -363,14 +382,18 @@ def search_macroblock(frame, local, candidates, my, mx, qp, states, settings):
     lambda_, first = settings.lambda_, candidates[0]
     chroma_qp = CHROMA_QP[min(51, max(0, qp + settings.chroma_offset))]
     chroma_lambda = lambda_ / settings.chroma_weight
-    chroma_pattern, chroma_error = search_chroma(frame, local, first, my, mx, chroma_qp, chroma_lambda, states)
+    chroma_pattern, chroma_error = search_chroma(
+        frame, local, first, my, mx, chroma_qp, chroma_lambda, states, settings.cabac
+    )
     best, chosen, bits = np.inf, 0, 0
     for kind in range(3):
         mb = candidates[kind]
         if kind == I16:
-            pattern = search16(frame, local, mb, my, mx, qp, lambda_, states, 2)
+            pattern = search16(frame, local, mb, my, mx, qp, lambda_, states, 2, settings.cabac)
         else:
-            pattern = search_blocks(frame, local, mb, my, mx, qp, lambda_, states, kind + 1, settings.tried)
+            pattern = search_blocks(
+                frame, local, mb, my, mx, qp, lambda_, states, kind + 1, settings.tried, settings.cabac
+            )
         mb.head[QP], mb.head[CBP] = qp, pattern | chroma_pattern << 4
         if kind:
             mb.head[CHROMA] = first.head[CHROMA]
@@ -379,7 +402,10 @@ def search_macroblock(frame, local, candidates, my, mx, qp, states, settings):
             mb.chroma_ac[:] = first.chroma_ac
         trial[:] = states
         coder[COST] = 0
-        code_macroblock(coder, no_output, trial, frame, mb, my, mx)
+        if settings.cabac:
+            code_macroblock(coder, no_output, trial, frame, mb, my, mx)
+        else:
+            put_macroblock(coder, no_output, frame, mb, my, mx)
         frame.slice_state[:] = kept
         distortion = luma_distortion(frame, local, my, mx, mb.luma) + settings.chroma_weight * chroma_error
         cost = distortion + lambda_ * coder[COST] / BIT

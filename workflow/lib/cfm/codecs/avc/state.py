@@ -29,6 +29,10 @@ class Frame(NamedTuple):
         coded_block_flag of 4x4 luma blocks.
     chroma_flags : array (2, 2h + 1, 2w + 1) int8
         Those of the AC blocks of Cb and Cr.
+    counts : array (4h + 1, 4w + 1) int8
+        Numbers of levels of 4x4 luma blocks, for CAVLC; -1 outside.
+    chroma_counts : array (2, 2h + 1, 2w + 1) int8
+        Those of the AC blocks of Cb and Cr.
     dc_flags : array (3, h + 1, w + 1) int8
         Those of the DC blocks of Y, Cb and Cr.
     kinds, cbps, chroma_modes : arrays (h + 1, w + 1) int8
@@ -42,6 +46,8 @@ class Frame(NamedTuple):
     modes: np.ndarray
     flags: np.ndarray
     chroma_flags: np.ndarray
+    counts: np.ndarray
+    chroma_counts: np.ndarray
     dc_flags: np.ndarray
     kinds: np.ndarray
     cbps: np.ndarray
@@ -99,6 +105,8 @@ def new_frame(planes: tuple[np.ndarray, np.ndarray, np.ndarray], qp: int) -> Fra
         modes=bordered(4, -1),
         flags=bordered(4, 1),
         chroma_flags=bordered(2, 1, 2),
+        counts=bordered(4, -1),
+        chroma_counts=bordered(2, -1, 2),
         dc_flags=bordered(1, 1, 3),
         kinds=bordered(1, -1),
         cbps=bordered(1, 15),
