@@ -114,3 +114,70 @@ def test_a_sketch_is_written_and_inspected(monkeypatch, capsys, tmp_path):
     status, out, _ = run(monkeypatch, capsys, "inspect", tmp_path / "a.npz")
     assert status == 0
     assert out.startswith("picture 0: 3 probes of tiny, 32x24")
+
+
+def test_a_picture_is_coded_decoded_and_inspected(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    y, x = np.indices((37, 51))
+    Image.fromarray(np.stack([3 * y, 2 * x, y + x], -1).astype(np.uint8)).save("a.png")
+    status, out, _ = run(monkeypatch, capsys, "encode", "a.png", "-o", "a.264", "--codec", "avc", "--qp", 20)
+    assert status == 0
+    size_bytes = (tmp_path / "a.264").stat().st_size
+    assert f"{size_bytes} bytes, {8 * size_bytes / (37 * 51):.4f} bpp" in out
+    assert run(monkeypatch, capsys, "decode", "a.264", "-o", "b.png")[0] == 0
+    error = np.asarray(Image.open("b.png"), float) - np.asarray(Image.open("a.png"), float)
+    assert error.shape == (37, 51, 3)
+    assert np.sqrt(np.square(error).mean()) < 6
+    assert "avc, Annex B" in run(monkeypatch, capsys, "inspect", "a.264")[1]
+    # Planes that go through y4m are not converted: the same picture gives the same stream.
+    assert run(monkeypatch, capsys, "decode", "a.264", "-o", "c.y4m")[0] == 0
+    assert run(monkeypatch, capsys, "encode", "c.y4m", "-o", "c.264", "--qp", 20, "--entropy", "cavlc")[0] == 0
+    assert run(monkeypatch, capsys, "decode", "c.264", "-o", "d.y4m")[0] == 0
+    assert (tmp_path / "d.y4m").stat().st_size == (tmp_path / "c.y4m").stat().st_size
+
+
+def test_a_sketch_guides_the_encoder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plugin.py").write_text(PLUGIN)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)).save("a.png")
+    assert run(monkeypatch, capsys, "sketch", "a.png", "--network", "plugin.py:network", "-o", "a.npz")[0] == 0
+    plain, guided = ["encode", "a.png", "--qp", 40, "-o"], ["--rdo", "idse", "--sketch", "a.npz", "--delta-qp=-2,0,2"]
+    assert run(monkeypatch, capsys, *plain, "a.264")[0] == 0
+    assert run(monkeypatch, capsys, *plain, "b.264", *guided)[0] == 0
+    assert (tmp_path / "a.264").read_bytes() != (tmp_path / "b.264").read_bytes()
+    Image.new("RGB", (48, 48)).save("larger.png")
+    status, _, error = run(monkeypatch, capsys, "encode", "larger.png", "--qp", 40, "-o", "c.264", *guided)
+    assert status == 1
+    assert "48x32" in error
+    assert not (tmp_path / "c.264").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["encode", "a.png", "--qp", "52", "-o", "a.264"], 2, "52"),
+        (["encode", "a.png", "--qp", "30", "-o", "a.264"], 1, "a.png"),
+        (["encode", "a.png", "--qp", "30", "--rdo", "idse", "-o", "a.264"], 2, "--sketch"),
+        (["encode", "a.png", "--qp", "30", "--delta-qp", "a", "-o", "a.264"], 2, "whole numbers"),
+        (["decode", "none.264", "-o", "a.png"], 1, "none.264"),
+    ],
+)
+def test_bad_use_of_the_encoder(arguments, status, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    found, _, error = run(monkeypatch, capsys, *arguments)
+    assert found == status
+    assert words in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_stream_is_one_line_and_no_picture(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (32, 32), "red").save("a.png")
+    assert run(monkeypatch, capsys, "encode", "a.png", "-o", "a.264", "--qp", 30)[0] == 0
+    stream = bytearray((tmp_path / "a.264").read_bytes())
+    stream[40] ^= 4
+    (tmp_path / "a.264").write_bytes(stream)
+    status, _, error = run(monkeypatch, capsys, "decode", "a.264", "-o", "b.png")
+    assert status == 1
+    assert error.startswith("error: a.264: ")
+    assert not (tmp_path / "b.png").exists()

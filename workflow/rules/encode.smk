@@ -1,6 +1,6 @@
 """Image coding and distillation studies: pictures to streams.
 
-Needs: data/subset.parquet; the weights of learned codecs.
+Needs: data/subset.parquet; the weights of learned codecs; the sketches that guide our own encoders.
 Makes: <study>/streams/<codec>/<scheme>/<point>/<shard>.zip (the streams) and .parquet (their sizes and times).
 """
 
@@ -11,6 +11,7 @@ rule encode:
         weights=lambda wildcards: PLAN.codec_weights(
             wildcards.study, wildcards.codec, wildcards.scheme, int(wildcards.point)
         ),
+        guides=PLAN.guides,
     output:
         pack=f"{R}/{{study}}/streams/{{codec}}/{{scheme}}/{{point}}/{{shard}}.zip",
         streams=f"{R}/{{study}}/streams/{{codec}}/{{scheme}}/{{point}}/{{shard}}.parquet",
@@ -32,5 +33,6 @@ rule encode:
             wildcards.study, wildcards.codec, wildcards.scheme, [int(wildcards.point)]
         ),
         point=lambda wildcards: int(wildcards.point),
+        guidance=PLAN.guidance,
     script:
         "../../scripts/encode.py"

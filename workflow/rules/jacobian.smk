@@ -1,7 +1,8 @@
 """IDSE: sketches of a task network's Jacobian at every chosen picture.
 
 Needs: data/subset.parquet, a task network.
-Makes: image_coding/sketch/<task>/<shard>.npz and a table of each picture's summary.
+Makes: image_coding/sketch/<task>/<shard>.npz and a table of each picture's summary; image_coding/guide likewise, with
+probes of their own, for the encoders whose decisions they guide: what judges an encoder must not have guided it.
 """
 
 
@@ -10,12 +11,12 @@ rule sketch:
         subset=f"{R}/data/subset.parquet",
         network=lambda wildcards: PLAN.network_files(wildcards.task),
     output:
-        sketches=f"{R}/image_coding/sketch/{{task}}/{{shard}}.npz",
-        summary=f"{R}/image_coding/sketch/{{task}}/{{shard}}.parquet",
+        sketches=f"{R}/image_coding/{{role,sketch|guide}}/{{task}}/{{shard}}.npz",
+        summary=f"{R}/image_coding/{{role}}/{{task}}/{{shard}}.parquet",
     log:
-        f"{R}/logs/sketch/{{task}}/{{shard}}.log",
+        f"{R}/logs/sketch/{{role}}/{{task}}/{{shard}}.log",
     benchmark:
-        f"{R}/benchmarks/sketch/{{task}}/{{shard}}.tsv"
+        f"{R}/benchmarks/sketch/{{role}}/{{task}}/{{shard}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     resources:
@@ -31,7 +32,7 @@ rule sketch:
             if CONFIGURATION.image_coding
             else {}
         ),
-        seed=CONFIGURATION.seed,
+        seed=lambda wildcards: PLAN.probe_seed(wildcards.role),
         device=CONFIGURATION.device,
     script:
         "../../scripts/sketch.py"

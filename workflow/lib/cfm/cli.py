@@ -57,6 +57,56 @@ def sketch(
     click.echo(f"{output}: {probes} probes of {loaded.name} at {planes.width}x{planes.height}")
 
 
+def whole_numbers(_: click.Context, __: click.Parameter, text: str) -> tuple[int, ...]:
+    """The numbers of an option such as -4,-2,0,2,4."""
+    try:
+        return tuple(int(number) for number in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a list of whole numbers such as -4,-2,0,2,4") from None
+
+
+@cli.command()
+@click.argument("picture", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The stream to write.")
+@click.option("--codec", default="avc", show_default=True, type=click.Choice(["avc"]), help="Which encoder.")
+@click.option("--qp", required=True, type=click.IntRange(0, 51), help="Quantiser of the picture.")
+@click.option("--rdo", default="sse", show_default=True, type=click.Choice(["sse", "idse"]), help="The distortion.")
+@click.option("--sketch", type=click.Path(path_type=Path), help="Data of the distortion, for --rdo idse.")
+@click.option("--tau", default=0.5, show_default=True, type=float, help="Weight of the squared error beside IDSE.")
+@click.option("--delta-qp", default="0", callback=whole_numbers, help="What a macroblock may add, as -4,-2,0,2,4.")
+@click.option("--entropy", default="cabac", show_default=True, type=click.Choice(["cabac", "cavlc"]))
+def encode(
+    picture: Path,
+    output: Path,
+    codec: str,
+    qp: int,
+    rdo: str,
+    sketch: Path | None,
+    tau: float,
+    delta_qp: tuple[int, ...],
+    entropy: str,
+) -> None:
+    """Code a picture, which any decoder of the standard plays."""
+    from cfm.coding import encode_file
+
+    if (rdo == "idse") != (sketch is not None):
+        raise click.UsageError("--rdo idse goes with --sketch FILE, which `cfm sketch` makes")
+    coded, size_bytes = encode_file(picture, output, qp, sketch, tau, delta_qp, entropy == "cabac")
+    rate_bpp = 8 * size_bytes / coded.pixels
+    click.echo(f"{output}: {codec}, {coded.width}x{coded.height}, {size_bytes} bytes, {rate_bpp:.4f} bpp")
+
+
+@cli.command()
+@click.argument("stream", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The picture: .png or .y4m.")
+def decode(stream: Path, output: Path) -> None:
+    """Decode a stream of `cfm encode` into a picture."""
+    from cfm.coding import decode_file
+
+    picture = decode_file(stream, output)
+    click.echo(f"{output}: {picture.width}x{picture.height}")
+
+
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 def inspect(file: Path) -> None:

@@ -49,9 +49,14 @@ def pack_lines(path: Path) -> Iterator[str]:
 
 def stream_line(name: str, stream: bytes) -> str:
     """What one stream is: codec, geometry and size."""
+    from cfm.codecs.avc.codec import Avc
+    from cfm.codecs.avc.syntax import START_CODE
     from cfm.codecs.container import EXTERNAL_MAGIC, LEARNED_MAGIC, read_external, read_learned
     from cfm.features.mosaic import HEADER_BYTES, read_header
 
+    if stream.startswith(START_CODE):
+        picture = Avc().decode(stream)
+        return f"{name}: avc, Annex B, {picture.layout}, 8 bit, {picture.width}x{picture.height}, {len(stream)} bytes"
     magic = stream[0] if stream else None
     if magic == EXTERNAL_MAGIC:
         found = read_external(stream)
@@ -71,8 +76,16 @@ def stream_line(name: str, stream: bytes) -> str:
 
 def sketch_lines(path: Path) -> Iterator[str]:
     """A line on each picture's sketch."""
+    from cfm.codecs.distortion import is_distortion, load_distortion
     from cfm.sensitivity.sketch_file import load_sketch, sketched_ids
 
+    if is_distortion(path):
+        found = load_distortion(path)
+        parts = ("weights", "frequency", "samples", "factors", "sketches")
+        present = [name for name in parts if getattr(found, name) is not None]
+        size = f"{found.width}x{found.height}"
+        yield f"{path.name}: distortion for {size}, squared error and {', '.join(present) or 'nothing'}"
+        return
     for image_id in sketched_ids(path):
         sketch = load_sketch(path, image_id)
         height, width = sketch.y.shape[1:]

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cfm.code_digest import code_digest
-from cfm.configuration.sections import LEARNED, Codec
+from cfm.configuration.sections import LEARNED, OWN, Codec
 from cfm.configuration.whole import Configuration
 
 ANNOTATIONS = {"detection": "instances", "segmentation": "instances", "keypoints": "person_keypoints"}
 KINDS = ("detections", "streams")
 STUDIES = ("image_coding", "distillation", "feature_coding")
-OTHER_CODECS = {True: ("cfm.codecs.external",), False: ("cfm.codecs.learned",)}
+LEARNED_CODE, OWN_CODE = "cfm.codecs.learned", "cfm.codecs.avc"
+ENCODERS_CODE = ("cfm.codecs.external.pyav", "cfm.codecs.external.ffmpeg")
+GUIDE_SEED = 1 << 31  # added to the run's: encoders are guided by other probes than those that judge them
 
 
 class Setting(NamedTuple):
@@ -176,6 +178,8 @@ class Plan:
         arguments: dict[str, Any] = {"name": self.codec_kind(study, name)}
         if section.preset:
             arguments["preset"] = section.preset
+        if arguments["name"] in OWN:
+            arguments["deltas"] = section.delta_qp
         if section.models:
             used = section.points if points is None else points
             arguments["weights"] = {point: self.codec_weights(study, name, scheme, point)[0] for point in used}
@@ -184,8 +188,30 @@ class Plan:
         return arguments
 
     def codec_code(self, script: str, study: str, name: str, *specs: str) -> str:
-        """Digest of a script that runs a codec, without the modules of codecs of the other sort."""
-        return self.code(script, *specs, without=OTHER_CODECS[self.codec_kind(study, name) in LEARNED])
+        """Digest of a script that runs a codec, without the modules of codecs of the other sorts."""
+        kind = self.codec_kind(study, name)
+        if kind in LEARNED:
+            without = ("cfm.codecs.external", OWN_CODE, "cfm.sensitivity.idse")
+        elif kind in OWN:
+            without = (*ENCODERS_CODE, LEARNED_CODE)
+        else:
+            without = (OWN_CODE, LEARNED_CODE, "cfm.sensitivity.idse")
+        return self.code(script, *specs, without=without)
+
+    def guidance(self, wildcards: Any) -> dict[str, Any]:
+        """What guides an encoder's decisions beside the squared error: nothing, or IDSE and its tau."""
+        return {"tau": self.section(wildcards.study, wildcards.codec).tau} if wildcards.scheme == "idse" else {}
+
+    def guides(self, wildcards: Any) -> list[str]:
+        """The sketches that guide an encoder, as a list; empty where none do."""
+        if not self.guidance(wildcards):
+            return []
+        study = self.configuration.image_coding
+        return [f"{self.results}/image_coding/guide/{study.sketch.guide or study.tasks[0]}/{wildcards.shard}.npz"]
+
+    def probe_seed(self, role: str) -> int:
+        """Seed of the sketches that judge ("sketch") or guide ("guide")."""
+        return self.configuration.seed + (GUIDE_SEED if role == "guide" else 0)
 
     def phi(self, name: str) -> dict[str, Any]:
         """What the rate-phi model of a feature codec is fitted on: `kinds`, and phi of each point."""

@@ -140,6 +140,15 @@ def save_distortion(path: Path | str, distortion: Distortion) -> None:
         )
 
 
+def is_distortion(path: Path | str) -> bool:
+    """Whether a file is an .npz that `save_distortion` wrote."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "format.npy" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
 def load_distortion(path: Path | str) -> Distortion:
     """Read what `save_distortion` wrote.
 

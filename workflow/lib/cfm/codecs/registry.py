@@ -13,9 +13,10 @@ from cfm.codecs.picture import Picture
 from cfm.errors import ConfigurationError
 from cfm.provenance import sha256_of
 
+OWN = ("avc",)
 EXTERNAL = ("x264", "x265", "kvazaar", "vvenc")
 LEARNED = ("cheng2020-attn", "elic")
-LIBRARIES = ("av", "imageio-ffmpeg", "compressai", "torch")
+LIBRARIES = ("av", "imageio-ffmpeg", "compressai", "torch", "numba")
 
 
 class Codec(Protocol):
@@ -44,10 +45,11 @@ def make_codec(name: str, **options: Any) -> Codec:
     Parameters
     ----------
     name : str
-        "x264", "x265", "kvazaar", "vvenc", "cheng2020-attn" or "elic".
+        "avc", "x264", "x265", "kvazaar", "vvenc", "cheng2020-attn" or "elic".
     **options
-        Of standard codecs: `preset`. Of learned codecs: `weights`, the path of every point's file by the point's number
-        (checked against the manifest beside it, if there is one); and `architecture`, a mapping with the arguments of
+        Of "avc": `deltas`, `chroma_offset` and `cabac`; see `cfm.codecs.avc.codec`. Of other encoders: `preset`. Of
+        learned codecs: `weights`, the path of every point's file by the point's number (checked against the manifest
+        beside it, if there is one); and `architecture`, a mapping with the arguments of
         `cfm.codecs.learned.architecture.Architecture`, where the files do not describe their network.
 
     Raises
@@ -57,13 +59,19 @@ def make_codec(name: str, **options: Any) -> Codec:
     WeightsError
         If a manifest is unusable.
     """
+    if name in OWN:
+        _only(name, options, ("deltas", "chroma_offset", "cabac"))
+        # Imported here: it brings the compiler of the kernels.
+        from cfm.codecs.avc.codec import Avc
+
+        return Avc(**options)
     if name in EXTERNAL:
         _only(name, options, ("preset",))
         return _external(name, options.get("preset", ""))
     if name in LEARNED:
         _only(name, options, ("weights", "architecture"))
         return _learned(name, **options)
-    raise ConfigurationError(f"unknown codec {name!r}; known: {', '.join(EXTERNAL + LEARNED)}")
+    raise ConfigurationError(f"unknown codec {name!r}; known: {', '.join(OWN + EXTERNAL + LEARNED)}")
 
 
 def codec_digest(name: str, **options: Any) -> str:

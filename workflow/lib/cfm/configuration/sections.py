@@ -12,6 +12,8 @@ TaskName = Literal["detection", "segmentation", "keypoints", "classification"]
 PictureTask = Literal["detection", "segmentation", "keypoints"]
 PositiveFloats = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
 LEARNED = ("cheng2020-attn", "elic")
+OWN = ("avc",)  # encoders with a replaceable distortion
+EXTERNAL = ("x264", "x265", "kvazaar", "vvenc")
 
 
 class Section(BaseModel):
@@ -166,14 +168,20 @@ class LearnedModels(Section):
 class Codec(Section):
     """A codec and its operating points."""
 
-    codec: Literal["x264", "x265", "kvazaar", "vvenc", "cheng2020-attn", "elic"] | None = Field(
+    codec: Literal["avc", "x264", "x265", "kvazaar", "vvenc", "cheng2020-attn", "elic"] | None = Field(
         None, description="Which codec; the section's own name where absent."
     )
     points: Annotated[list[Annotated[int, Field(ge=0, le=63)]], Field(min_length=2)] = Field(
         description="Operating points: QPs, or indices of the learned models."
     )
     preset: str | None = Field(None, description="The encoder's preset, for x264, x265 and vvenc.")
-    rdo: list[Literal["sse"]] = Field(["sse"], min_length=1, description="Distortion in the encoder's decisions.")
+    rdo: list[Literal["sse", "idse"]] = Field(
+        ["sse"], min_length=1, description="Distortions in the encoder's decisions; `idse` for our own encoders."
+    )
+    tau: float = Field(0.5, gt=0, description="τ of `rdo: idse`: weight of the squared error.")
+    delta_qp: list[Annotated[int, Field(ge=-12, le=12)]] = Field(
+        [0], min_length=1, description="What a macroblock may add to the QP, for our own encoders."
+    )
     models: LearnedModels | None = Field(None, description="Models of a learned codec.")
 
     @model_validator(mode="after")
@@ -188,9 +196,13 @@ class Codec(Section):
 def check_codec(name: str, codec: Codec) -> None:
     """Raise ValueError where a codec is unknown or its models are missing."""
     kind = codec.codec or name
-    if kind not in ("x264", "x265", "kvazaar", "vvenc", *LEARNED):
-        raise ValueError(f"unknown codec {name!r}: name one of x264, x265, kvazaar, vvenc, {', '.join(LEARNED)}")
+    if kind not in (*OWN, *EXTERNAL, *LEARNED):
+        raise ValueError(f"unknown codec {name!r}: name one of {', '.join((*OWN, *EXTERNAL, *LEARNED))}")
     if (kind in LEARNED) != (codec.models is not None):
         raise ValueError(f"{name}: `models` " + ("is needed" if kind in LEARNED else "goes with a learned codec"))
     if kind not in LEARNED and max(codec.points) > (63 if kind == "vvenc" else 51):
         raise ValueError(f"{name}: QP {max(codec.points)} is above {63 if kind == 'vvenc' else 51}")
+    if kind not in OWN and (codec.rdo != ["sse"] or codec.delta_qp != [0]):
+        raise ValueError(f"{name}: `rdo` and `delta_qp` are for our own encoders, {', '.join(OWN)}")
+    if kind in OWN and codec.preset:
+        raise ValueError(f"{name}: `preset` is for the encoders of others")

@@ -15,6 +15,9 @@ class Sketch(Section):
     probes: int = Field(4, ge=1, le=64, description="Random vectors K a picture.")
     block: int = Field(16, ge=4, multiple_of=4, description="Side of a luma block, samples.")
     objectness: bool = Field(False, description="Scale the features by the square root of the objectness.")
+    guide: PictureTask | None = Field(
+        None, description="Task whose network guides `rdo: idse`; the first of the study's where absent."
+    )
 
 
 class ImageCoding(Section):
@@ -29,6 +32,8 @@ class ImageCoding(Section):
     def _anchor(self) -> ImageCoding:
         if self.anchor not in self.codecs:
             raise ValueError(f"`anchor` {self.anchor!r} is not among the codecs {', '.join(self.codecs)}")
+        if self.sketch.guide and self.sketch.guide not in self.tasks:
+            raise ValueError(f"sketch.guide {self.sketch.guide!r} is not among the study's tasks")
         for name, codec in self.codecs.items():
             check_codec(name, codec)
         return self

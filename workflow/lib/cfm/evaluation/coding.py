@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from cfm.codecs.distortion import Distortion
 from cfm.codecs.pack import PackWriter
 from cfm.codecs.picture import Picture
 from cfm.data.colour import rgb_to_yuv420, yuv420_to_rgb
@@ -30,7 +31,13 @@ def to_rgb(picture: Picture) -> np.ndarray:
     return yuv420_to_rgb(picture) if picture.layout == "yuv420" else np.stack(picture.planes, axis=-1)
 
 
-def encode_pictures(codec: Any, point: int, pictures: Sequence[SourcePicture], pack: Path) -> pd.DataFrame:
+def encode_pictures(
+    codec: Any,
+    point: int,
+    pictures: Sequence[SourcePicture],
+    pack: Path,
+    guide: Callable[[int], Distortion] | None = None,
+) -> pd.DataFrame:
     """Encode a shard at one operating point.
 
     Parameters
@@ -43,6 +50,8 @@ def encode_pictures(codec: Any, point: int, pictures: Sequence[SourcePicture], p
         A shard.
     pack : path
         The zip of streams to write.
+    guide : callable or None
+        The distortion that a codec of our own minimises, by the picture's id; the squared error where absent.
 
     Returns
     -------
@@ -54,8 +63,9 @@ def encode_pictures(codec: Any, point: int, pictures: Sequence[SourcePicture], p
     with PackWriter(pack) as writer:
         for image_id, path in pictures:
             picture = to_layout(read_rgb(path), codec.layout)
+            guidance = {"distortion": guide(image_id)} if guide else {}
             started_s = time.perf_counter()
-            stream = codec.encode(picture, point)
+            stream = codec.encode(picture, point, **guidance)
             encode_s = time.perf_counter() - started_s
             writer.add(f"{image_id:012d}", stream)
             rows.append((image_id, point, None, len(stream), picture.pixels, encode_s))

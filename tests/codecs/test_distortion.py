@@ -1,0 +1,131 @@
+"""The distortion as data: its formula by brute force, its file, and what does not fit."""
+
+import numpy as np
+import pytest
+
+from cfm.codecs.avc.measure import block_distortion, localise, new_local
+from cfm.codecs.distortion import (
+    ROWS4,
+    ROWS8,
+    TRANSFORM4,
+    TRANSFORM8,
+    Distortion,
+    load_distortion,
+    metric_of,
+    save_distortion,
+)
+from cfm.codecs.picture import plane_shapes
+from cfm.errors import InputError
+
+HEIGHT, WIDTH = 40, 56
+
+
+def everything(seed=0, **changes):
+    rng = np.random.default_rng(seed)
+    values = {
+        "sse": np.array([0.3, 0.6, 0.5]),
+        "weights": rng.uniform(0.2, 3, (3, 3, 4)),
+        "frequency": rng.uniform(0.1, 1, (3, 16)),
+        "samples": rng.uniform(0.1, 0.5, (3, 16)),
+        "factors": rng.normal(0, 0.2, (3, 2, 16)),
+        "sketches": tuple(rng.normal(size=(3, *shape)) for shape in plane_shapes("yuv420", HEIGHT, WIDTH)),
+    }
+    return Distortion(HEIGHT, WIDTH, **values | changes)
+
+
+def by_formula(data, plane, my, mx, row, column, error):
+    """D of the error of the 4x4 block at a row and column of blocks of a macroblock, as the docstring has it."""
+    side = 4 if plane == 0 else 2
+    y, x = 4 * (side * my + row), 4 * (side * mx + column)
+    form = (data.frequency[plane] * (TRANSFORM4 @ error) ** 2).sum() + (data.samples[plane] * error**2).sum()
+    form += ((data.factors[plane] @ error) ** 2).sum()
+    padded = np.pad(data.sketches[plane], ((0, 0), (0, 16), (0, 16)))[:, y : y + 4, x : x + 4].reshape(-1, 16)
+    return data.sse[plane] * error @ error + data.weights[plane, my, mx] * form + ((padded @ error) ** 2).sum()
+
+
+@pytest.mark.parametrize("plane", range(3))
+def test_the_kernel_computes_the_formula(plane):
+    data = everything()
+    metric = metric_of(data, HEIGHT, WIDTH)
+    local = new_local(metric)
+    localise(metric, 1, 2, local)
+    side = 4 if plane == 0 else 2
+    rng = np.random.default_rng(3)
+    for block in range(side * side):
+        error = rng.integers(-40, 40, 16).astype(np.int32)
+        found = block_distortion(
+            local.flags,
+            local.sse[plane],
+            local.frequency[plane],
+            local.samples[plane],
+            local.rows[plane, block],
+            error,
+            np.empty(16, np.int32),
+        )
+        assert found == pytest.approx(by_formula(data, plane, 1, 2, *divmod(block, side), error), rel=1e-9)
+
+
+def test_the_diagonals_are_those_of_the_matrices():
+    data = everything(frequency=np.zeros((3, 16)))
+    metric = metric_of(data, HEIGHT, WIDTH)
+    local = new_local(metric)
+    localise(metric, 0, 0, local)
+    for k in (0, 5, 15):
+        error = TRANSFORM4[k]  # orthonormal: the samples of a coefficient of 1
+        assert local.diagonal4[0, 6, k] == pytest.approx(by_formula(data, 0, 0, 0, 1, 2, error), rel=1e-6)
+    for k in (0, 9, 63):
+        error = TRANSFORM8[k].reshape(8, 8)
+        parts = [
+            by_formula(
+                data, 0, 0, 0, row, 2 + column, error[4 * row : 4 * row + 4, 4 * column : 4 * column + 4].ravel()
+            )
+            for row in range(2)
+            for column in range(2)
+        ]
+        assert local.diagonal8[1, k] == pytest.approx(sum(parts), rel=1e-6)
+
+
+def test_the_transforms_are_orthonormal():
+    np.testing.assert_allclose(ROWS4 @ ROWS4.T, np.eye(4), atol=1e-12)
+    np.testing.assert_allclose(ROWS8 @ ROWS8.T, np.eye(8), atol=1e-12)
+
+
+def test_without_data_it_is_the_squared_error():
+    metric = metric_of(None, HEIGHT, WIDTH)
+    assert metric.plain
+    assert not metric_of(everything(), HEIGHT, WIDTH).plain
+
+
+def test_a_file_gives_back_what_was_saved(tmp_path):
+    data = everything()
+    save_distortion(tmp_path / "a.npz", data)
+    found = load_distortion(tmp_path / "a.npz")
+    for name in ("sse", "weights", "frequency", "samples", "factors"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(data, name))
+    for ours, theirs in zip(found.sketches, data.sketches, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+    save_distortion(tmp_path / "b.npz", Distortion(HEIGHT, WIDTH))
+    assert load_distortion(tmp_path / "b.npz").sketches is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"weights": np.ones((3, 2, 4))}, "weights is 3x2x4, not 3x3x4"),
+        ({"frequency": np.full((3, 16), np.nan)}, "frequency has values that are not finite"),
+        ({"samples": np.full((3, 16), -1.0)}, "samples has values below 0"),
+        ({"sketches": tuple(np.full((1, h, w), np.inf) for h, w in plane_shapes("yuv420", HEIGHT, WIDTH))}, "finite"),
+        ({"sketches": tuple(np.zeros((2, 8, 8)) for _ in range(3))}, "sketches of y"),
+    ],
+)
+def test_what_does_not_fit_is_refused(changes, words):
+    with pytest.raises(InputError, match=words):
+        everything(**changes)
+
+
+def test_a_file_that_is_none_is_refused(tmp_path):
+    (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 no archive")
+    with pytest.raises(InputError, match=r"a\.npz"):
+        load_distortion(tmp_path / "a.npz")
+    with pytest.raises(InputError, match=r"absent\.npz"):
+        load_distortion(tmp_path / "absent.npz")
