@@ -15,14 +15,14 @@ import numba
 import numpy as np
 from numba.core import config
 
-FOLDERS = (".", "avc")
+SOURCES = ("kernels.py", "cabac.py", "distortion.py", "avc/*.py")
 
 
 @cache
 def source_digest() -> str:
     """16 hexadecimal digits that change with the source of any kernel."""
     folder = Path(__file__).parent
-    files = [path for name in FOLDERS for path in sorted((folder / name).glob("*.py"))]
+    files = [path for pattern in SOURCES for path in sorted(folder.glob(pattern))]
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
