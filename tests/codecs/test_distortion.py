@@ -28,7 +28,9 @@ def everything(seed=0, **changes):
         "frequency": rng.uniform(0.1, 1, (3, 16)),
         "samples": rng.uniform(0.1, 0.5, (3, 16)),
         "factors": rng.normal(0, 0.2, (3, 2, 16)),
-        "sketches": tuple(rng.normal(size=(3, *shape)) for shape in plane_shapes("yuv420", HEIGHT, WIDTH)),
+        "sketches": tuple(
+            rng.normal(size=(3, *shape)).astype(np.float32) for shape in plane_shapes("yuv420", HEIGHT, WIDTH)
+        ),
     }
     return Distortion(HEIGHT, WIDTH, **values | changes)
 

@@ -55,6 +55,11 @@ class Avc:
             raise ConfigurationError(f"codec avc: chroma QP offset {chroma_offset} is not within -12 to 12")
         self.deltas, self.chroma_offset, self.cabac = tuple(deltas), chroma_offset, cabac
 
+    @staticmethod
+    def warm_up() -> None:
+        """Compile the kernels where they are not in the cache yet: about a minute."""
+        encode_picture(Picture((np.zeros((16, 16), np.uint8), *[np.zeros((8, 8), np.uint8)] * 2), "yuv420", 8), 30)
+
     @property
     def points(self) -> tuple[int, ...]:
         """QPs."""
