@@ -183,3 +183,5 @@ def test_what_cannot_be_coded_is_refused():
         codec.encode(Picture((np.zeros((8, 8), np.uint8),), "grey", 8), 30)
     with pytest.raises(ConfigurationError, match="delta"):
         Avc(deltas=(0, 13))
+    with pytest.raises(ConfigurationError, match="delta"):
+        Avc(deltas=(-4, -2)).encode(picture, 1)

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from cfm.codecs.avc.encoder import encode_picture
+from cfm.codecs.avc.encoder import LARGEST_QP, encode_picture
 from cfm.codecs.avc.syntax import START_CODE, nal_unit
 from cfm.codecs.distortion import Distortion
 from cfm.codecs.external.decoding import decode_annex_b
@@ -23,7 +23,6 @@ from cfm.errors import BitstreamError, ConfigurationError, InputError
 SEAL = 30  # nal_unit_type
 SEAL_CONTENT = struct.Struct("<BI")
 ODD_WIDTH, ODD_HEIGHT, MARK = 1, 2, 0x80
-LARGEST_QP = 51
 LARGEST_DELTA, LARGEST_CHROMA_OFFSET = 12, 12
 
 

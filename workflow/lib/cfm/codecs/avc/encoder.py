@@ -12,16 +12,20 @@ from cfm.codecs.avc.macroblock import code_macroblock
 from cfm.codecs.avc.macroblock_cavlc import put_macroblock
 from cfm.codecs.avc.measure import localise, new_local
 from cfm.codecs.avc.search import search_macroblock
-from cfm.codecs.avc.state import copy_macroblock, new_frame, new_macroblock
+from cfm.codecs.avc.state import CHROMA, copy_macroblock, new_frame, new_macroblock
 from cfm.codecs.avc.syntax import SLICE_IDR, nal_unit, picture_parameters, sequence_parameters, slice_header
 from cfm.codecs.avc.tables import CHROMA_QP, initial_states
 from cfm.codecs.cabac import BIT, POSITION, encode_terminate, new_coder
 from cfm.codecs.distortion import Distortion, metric_of
 from cfm.codecs.kernels import kernel
 from cfm.codecs.picture import Picture
+from cfm.errors import ConfigurationError
 
 LAMBDA = 0.5  # of 2^((QP - 12) / 3); set by BD-rate against x264, as is the weight of chroma
-TRIED = 3
+TRIED, TRIED_AGAIN = 3, 2  # modes of a block that are tried in full, at the first QP and at others
+QP_LAMBDA, RETURN_BITS = 1.4, 8.0  # of the choice of QPs: times lambda, and bits
+LARGEST_QP = 51
+NEARLY = 1.03  # kinds of macroblocks of so many times the least cost are tried at other QPs too
 BYTES_A_MACROBLOCK = 1600  # more than any can take: 384 levels of at most 26 bits
 CHROMA_WEIGHT = 1.3
 
@@ -63,13 +67,17 @@ class Settings(NamedTuple):
     qp : int
         QP of the slice.
     deltas : array of int64
-        What may be added to it in a macroblock.
-    lambda_, chroma_weight : float
-        Distortion that a bit is worth, and what distortion of chroma is multiplied by.
+        What may be added to it in a macroblock, the nearest to 0 first.
+    lambda_, qp_lambda : float
+        Distortion that a bit is worth, in the choice of modes and levels and in that of QPs.
+    return_bits : float
+        Bits that are added where a macroblock leaves the slice's QP.
+    chroma_weight : float
+        What distortion of chroma is multiplied by.
     chroma_offset : int
         chroma_qp_index_offset.
-    tried : int
-        Modes of a block that are tried in full.
+    tried, tried_again : int
+        Modes of a block that are tried in full, at the first QP and at the others.
     cabac : bool
         Whether the entropy coder is CABAC, else CAVLC.
     """
@@ -77,20 +85,40 @@ class Settings(NamedTuple):
     qp: int
     deltas: np.ndarray
     lambda_: float
+    qp_lambda: float
+    return_bits: float
     chroma_weight: float
     chroma_offset: int
     tried: int
+    tried_again: int
     cabac: bool
 
 
 def settings_of(qp: int, deltas: Sequence[int], chroma_offset: int, cabac: bool) -> Settings:
     """Settings with the lambda of a QP.
 
+    Raises `ConfigurationError` where no delta gives a QP that there is.
+
     Chroma's quantiser grows less than luma's; its error weighs more by as much, so that both are worth their bits.
     """
-    chroma_qp = int(CHROMA_QP[min(51, max(0, qp + chroma_offset))])
+    chroma_qp = int(CHROMA_QP[min(LARGEST_QP, max(0, qp + chroma_offset))])
     chroma_weight = CHROMA_WEIGHT * 2 ** ((qp - chroma_qp) / 3)
-    return Settings(qp, np.array(deltas, np.int64), lambda_of(qp), chroma_weight, chroma_offset, TRIED, cabac)
+    if not any(0 <= qp + delta <= LARGEST_QP for delta in deltas):
+        raise ConfigurationError(f"no QP within 0 to {LARGEST_QP}: {qp} with the delta QPs {list(deltas)}; name others")
+    nearest_first = np.array(sorted(set(deltas), key=lambda delta: (abs(delta), delta)), np.int64)
+    lambda_ = lambda_of(qp)
+    return Settings(
+        qp,
+        nearest_first,
+        lambda_,
+        QP_LAMBDA * lambda_,
+        RETURN_BITS,
+        chroma_weight,
+        chroma_offset,
+        TRIED,
+        TRIED_AGAIN,
+        cabac,
+    )
 
 
 def encode_picture(
@@ -161,21 +189,37 @@ def encode_slice(frame, metric, local, candidates, coder, out, states, settings)
     candidates: one for each kind of macroblock, and one for the best so far.
     """
     rows, columns = frame.kinds.shape[0] - 1, frame.kinds.shape[1] - 1
-    best = candidates[3]
+    best, costs = candidates[3], np.empty(3)
     counted = 0
     for my in range(rows):
         for mx in range(columns):
             if not metric.plain:
                 localise(metric, my, mx, local)
-            least = np.inf
-            bits = 0
+            least, bits = np.inf, 0
+            costs[:] = 0
+            tried, chroma_mode = settings.tried, -1
             for delta in settings.deltas:
                 qp = settings.qp + delta
-                if 0 <= qp <= 51:
-                    cost, chosen, coded = search_macroblock(frame, local, candidates, my, mx, qp, states, settings)
-                    if cost < least:
-                        least, bits = cost, coded
-                        copy_macroblock(candidates[chosen], best)
+                if not 0 <= qp <= LARGEST_QP:
+                    continue
+                chosen, coded = search_macroblock(
+                    frame, local, candidates, my, mx, qp, states, settings, tried, chroma_mode, costs
+                )
+                # Levels are chosen with a lower lambda than the slope of rate and distortion over QPs has; and whoever
+                # leaves the slice's QP has to come back to it.
+                cost = costs[chosen] + (settings.qp_lambda - settings.lambda_) * coded / BIT
+                if delta != 0:
+                    cost += settings.qp_lambda * settings.return_bits
+                if cost < least:
+                    least, bits = cost, coded
+                    copy_macroblock(candidates[chosen], best)
+                if chroma_mode < 0:
+                    # The first QP decides what is worth trying at the others.
+                    tried, chroma_mode = settings.tried_again, candidates[chosen].head[CHROMA]
+                    worth = NEARLY * costs[chosen]
+                    for kind in range(3):
+                        if costs[kind] > worth:
+                            costs[kind] = np.inf
             counted += bits
             last = my == rows - 1 and mx == columns - 1
             if settings.cabac:

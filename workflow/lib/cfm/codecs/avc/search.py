@@ -203,8 +203,11 @@ def _store(flags, sse, frequency, samples, rows, source, block, row, column, out
 
 
 @kernel
-def search_chroma(frame, local, mb, my, mx, qp, lambda_, states, cabac):
-    """Choose the chroma mode and levels at a chroma QP; returns the chroma part of the pattern and its distortion."""
+def search_chroma(frame, local, mb, my, mx, qp, lambda_, states, cabac, only):
+    """Choose the chroma mode and levels at a chroma QP; returns the chroma part of the pattern and its distortion.
+
+    only: the one mode that is tried; -1 for all.
+    """
     prediction = np.empty(64, np.int32)
     coefficients = np.empty((2, 4, 16), np.int32)
     scratch, raster, part, out = (
@@ -227,6 +230,8 @@ def search_chroma(frame, local, mb, my, mx, qp, lambda_, states, cabac):
     errors, costs = np.zeros(3), np.zeros(3, np.int64)
     best, pattern, distortion = np.inf, 0, 0.0
     for mode in range(CHROMA_MODES):
+        if only >= 0 and mode != only:
+            continue
         errors[:] = 0
         costs[:] = 0
         trial[:] = states
@@ -373,27 +378,49 @@ def luma_distortion(frame, local, my, mx, decoded):
 
 
 @kernel
-def search_macroblock(frame, local, candidates, my, mx, qp, states, settings):
-    """Choose how a macroblock is coded at a QP: least cost, index of its candidate, and what its bits cost."""
+def search_macroblock(frame, local, candidates, my, mx, qp, states, settings, tried, chroma_mode, costs):
+    """Choose how a macroblock is coded at a QP.
+
+    Parameters
+    ----------
+    frame, local, candidates : Frame, Local, tuple of Macroblock
+        The picture, the distortion, and a macroblock for each kind to write into.
+    my, mx, qp : int
+        Where, and at which QP.
+    states : array of uint8
+        Contexts at the begin of the macroblock.
+    settings : Settings
+        Of the picture.
+    tried : int
+        Modes of a 4x4 or 8x8 block that are tried in full.
+    chroma_mode : int
+        The one that is tried; -1 for all.
+    costs : array (3,)
+        By kind of macroblock: kinds whose cost is infinite are left out; the costs of the others are written.
+
+    Returns
+    -------
+    int, float
+        The best kind, and what its bits cost.
+    """
     coder, no_output = np.zeros(FIELDS, np.int64), np.empty(0, np.uint8)
     coder[COUNTING] = 1
     trial = np.empty(CONTEXTS, np.uint8)
     kept = frame.slice_state.copy()
-    lambda_, first = settings.lambda_, candidates[0]
+    lambda_, first, cabac = settings.lambda_, candidates[0], settings.cabac
     chroma_qp = CHROMA_QP[min(51, max(0, qp + settings.chroma_offset))]
-    chroma_lambda = lambda_ / settings.chroma_weight
     chroma_pattern, chroma_error = search_chroma(
-        frame, local, first, my, mx, chroma_qp, chroma_lambda, states, settings.cabac
+        frame, local, first, my, mx, chroma_qp, lambda_ / settings.chroma_weight, states, cabac, chroma_mode
     )
     best, chosen, bits = np.inf, 0, 0
     for kind in range(3):
+        if costs[kind] == np.inf:
+            continue
         mb = candidates[kind]
         if kind == I16:
-            pattern = search16(frame, local, mb, my, mx, qp, lambda_, states, 2, settings.cabac)
+            pattern = search16(frame, local, mb, my, mx, qp, lambda_, states, 2, cabac)
         else:
-            pattern = search_blocks(
-                frame, local, mb, my, mx, qp, lambda_, states, kind + 1, settings.tried, settings.cabac
-            )
+            pattern = search_blocks(frame, local, mb, my, mx, qp, lambda_, states, kind + 1, tried, cabac)
         mb.head[QP], mb.head[CBP] = qp, pattern | chroma_pattern << 4
         if kind:
             mb.head[CHROMA] = first.head[CHROMA]
@@ -402,13 +429,13 @@ def search_macroblock(frame, local, candidates, my, mx, qp, states, settings):
             mb.chroma_ac[:] = first.chroma_ac
         trial[:] = states
         coder[COST] = 0
-        if settings.cabac:
+        if cabac:
             code_macroblock(coder, no_output, trial, frame, mb, my, mx)
         else:
             put_macroblock(coder, no_output, frame, mb, my, mx)
         frame.slice_state[:] = kept
         distortion = luma_distortion(frame, local, my, mx, mb.luma) + settings.chroma_weight * chroma_error
-        cost = distortion + lambda_ * coder[COST] / BIT
-        if cost < best:
-            best, chosen, bits = cost, kind, coder[COST]
-    return best, chosen, bits
+        costs[kind] = distortion + lambda_ * coder[COST] / BIT
+        if costs[kind] < best:
+            best, chosen, bits = costs[kind], kind, coder[COST]
+    return chosen, bits
