@@ -22,7 +22,8 @@ from cfm.tasks.loading import load_network
 
 def validation_pictures(folder: Path, count: int, networks: list[dict]) -> list[Picture]:
     """The first pictures of a folder, or the mosaics of their features where networks are given."""
-    pictures = [read_rgb(path) for path in sorted(folder.iterdir())[:count]]
+    # Snakemake keeps a hidden file in folders that its rules make.
+    pictures = [read_rgb(path) for path in sorted(folder.glob("[!.]*"))[:count]]
     if not networks:
         planes = [tuple(np.ascontiguousarray(plane) for plane in rgb.transpose(2, 0, 1)) for rgb in pictures]
         return [Picture(plane, "rgb", 8) for plane in planes]
