@@ -18,7 +18,7 @@ from cfm.allocation.schemes import (
 )
 from cfm.job import job
 from cfm.reporting.tables import read_table, read_tables, write_table
-from cfm.sensitivity.mfip import loss_cube
+from cfm.sensitivity.losses import loss_cube
 from cfm.sensitivity.weights import scheme_weights
 
 

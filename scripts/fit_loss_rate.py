@@ -4,7 +4,7 @@ from cfm.allocation.fit_tables import loss_rate_tables
 from cfm.allocation.schemes import precoded_rates
 from cfm.job import job
 from cfm.reporting.tables import read_tables, write_table
-from cfm.sensitivity.mfip import loss_cube
+from cfm.sensitivity.losses import loss_cube
 from cfm.sensitivity.weights import weights_table
 
 

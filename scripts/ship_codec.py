@@ -13,6 +13,7 @@ from cfm.codecs.learned.weights import load_model
 from cfm.codecs.picture import Picture
 from cfm.codecs.registry import make_codec
 from cfm.data.images import read_rgb
+from cfm.device import resolve_device
 from cfm.features.extraction import extract
 from cfm.features.mosaic import pack_scale
 from cfm.job import job
@@ -47,17 +48,17 @@ def ship(
     points: list[int],
     files: list[dict[str, Path]],
     trainings: list[dict],
-    origin: dict,
+    origins: list[dict],
     pictures: list[Picture],
     what: str,
 ) -> None:
     """Copy, score and describe every point.
 
-    `files` has `weights`, `log` and `benchmark` of each point, `trainings` the arguments of its `CodecTraining`;
-    `origin` says what else decided the result, `what` which pictures the scores are of.
+    `files` has `weights`, `log` and `benchmark` of each point, `trainings` the arguments of its `CodecTraining`,
+    `origins` what else decided the result; `what` says which pictures the scores are of.
     """
     (folder / NAME).unlink(missing_ok=True)
-    for point, (file, training) in zip(points, zip(files, trainings, strict=True), strict=True):
+    for point, file, training, origin in zip(points, files, trainings, origins, strict=True):
         shipped = folder / f"{point}.safetensors"
         with atomic_path(shipped) as temporary:
             shutil.copyfile(file["weights"], temporary)
@@ -84,7 +85,8 @@ def main() -> None:
         files = [dict(zip(("weights", "log", "benchmark"), map(Path, part), strict=True)) for part in parts]
         pictures = validation_pictures(Path(params.pictures), params.picture_count, params.networks)
         folder = Path(snakemake.output.manifest).parent
-        ship(folder, params.points, files, params.trainings, params.origin, pictures, params.what)
+        origins = [origin | {"device": str(resolve_device(params.device))} for origin in params.origins]
+        ship(folder, params.points, files, params.trainings, origins, pictures, params.what)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from cfm.allocation.schemes import (
 )
 from cfm.errors import InputError
 from cfm.reporting.tables import checked
-from cfm.sensitivity.mfip import LossCube
+from cfm.sensitivity.losses import LossCube
 
 SAMPLES = np.array([4096, 1024, 256])
 POINTS = [0, 1, 2, 3]

@@ -10,8 +10,8 @@ from PIL import Image
 
 from cfm.data.shards import SourcePicture
 from cfm.evaluation.average_precision import load_annotations
-from cfm.sensitivity.ground_truth import drops, ground_truth_losses, ground_truth_weights
-from cfm.sensitivity.mfip import loss_cube
+from cfm.sensitivity.ground_truth import drops, ground_truth_losses
+from cfm.sensitivity.losses import ground_truth_weights, loss_cube
 from cfm.sensitivity.weights import scheme_weights
 
 POINTS = (0, 1, 9)

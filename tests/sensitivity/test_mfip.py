@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from cfm.errors import ConfigurationError, InputError
-from cfm.sensitivity.mfip import importance_weights, loss_cube, relative_losses, scale_losses
+from cfm.sensitivity.losses import importance_weights, loss_cube, relative_losses
+from cfm.sensitivity.mfip import scale_losses
 from cfm.sensitivity.saba import middle_point, proportional_rates, sensitivities
 from cfm.sensitivity.weights import scheme_weights, weights_table
 

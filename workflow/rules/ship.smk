@@ -50,11 +50,8 @@ rule ship_codec:
         benchmarks=lambda wildcards: PLAN.shipped_files(wildcards.models)["benchmarks"],
         points=lambda wildcards: PLAN.shipped_points(wildcards.models),
         trainings=lambda wildcards: PLAN.shipped_trainings(wildcards.models),
-        origin=lambda wildcards: {
-            "data": f"scenes of seed {CONFIGURATION.seed}",
-            "device": CONFIGURATION.device,
-            "command": "make retrain",
-        },
+        origins=lambda wildcards: PLAN.shipped_origins(wildcards.models),
+        device=CONFIGURATION.device,
         networks=lambda wildcards: PLAN.shipped_networks(wildcards.models),
         pictures=PLAN.pictures_folder,
         picture_count=24,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from cfm.errors import ConfigurationError
@@ -157,12 +158,31 @@ class TrainingPlan(Plan):
             return [self.distillation_training(point) for point in points]
         return [self.codec_training(name, point) for point in points]
 
+    def shipped_origins(self, folder: str) -> list[dict[str, Any]]:
+        """What decided the points of a folder of models beside the settings of their trainings, one a point."""
+        kind, name = model_kind(folder)
+        data = f"scenes of seed {self.configuration.seed}, {self.configuration.data.train_split}"
+        shared: dict[str, Any] = {"data": data, "command": "make retrain"}
+        if kind == "distillation":
+            shared |= {"weighting": name, "network": self.spec(self.configuration.distillation.task)}
+            initial = [
+                self.codec_weights("image_coding", self.base_name, "", point) for point in self.shipped_points(folder)
+            ]
+        else:
+            initial = [self.codec_initial(name, point) for point in self.shipped_points(folder)]
+        return [shared | {"initial": "/".join(Path(file).parts[-2:]) if file else None} for file in map(first, initial)]
+
     def shipped_networks(self, folder: str) -> list[dict[str, Any]]:
         """Networks whose features a codec is scored on; none for a codec of pictures."""
         kind, name = model_kind(folder)
         if kind == "distillation" or self.codec_section(name)[0] == "image_coding":
             return []
         return [self.feature_network(task) for task in self.dataset_tasks]
+
+
+def first(files: list[str]) -> str | None:
+    """The first of some files, if there is one."""
+    return files[0] if files else None
 
 
 def model_kind(folder: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from cfm.allocation.loss_rate import SHARING, CurveFit, LossRateModel, compare_m
 from cfm.allocation.rate_phi import RatePhiModel, fit_rate_phi
 from cfm.allocation.schemes import PrecodedRates
 from cfm.errors import InputError
-from cfm.sensitivity.mfip import LossCube, importance_weights, relative_losses
+from cfm.sensitivity.losses import LossCube, importance_weights, relative_losses
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from cfm.features.decoding import degraded_pyramids
 from cfm.features.extraction import extract
 from cfm.features.precoding import PrecodedScales
 from cfm.progress import Progress
-from cfm.sensitivity.mfip import normalise
 from cfm.tasks.contract import TaskNetwork
 
 MINIMUM_DROP = 0.01
@@ -90,13 +89,3 @@ def drops(lossless: np.ndarray, coded: np.ndarray) -> np.ndarray:
     """lossless - coded where that is at least 0.01, else 0."""
     difference = lossless - coded
     return np.where(difference >= MINIMUM_DROP, difference, 0.0)
-
-
-def ground_truth_weights(losses: np.ndarray) -> np.ndarray:
-    """Weights (..., scales) of drops (..., scales, points): min-max over the scales, sum over the points, sum 1.
-
-    Equal weights where no scale stands out at any point.
-    """
-    low, high = losses.min(axis=-2, keepdims=True), losses.max(axis=-2, keepdims=True)
-    ranged = np.divide(losses - low, high - low, out=np.zeros_like(losses), where=high > low)
-    return normalise(ranged.sum(axis=-1))

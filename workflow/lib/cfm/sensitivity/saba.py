@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from cfm.errors import ConfigurationError
-from cfm.sensitivity.mfip import LossCube, normalise
+from cfm.sensitivity.losses import LossCube, normalise
 
 
 def middle_point(points: list[int]) -> int:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from cfm.sensitivity.ground_truth import ground_truth_weights
-from cfm.sensitivity.mfip import LossCube, importance_weights, relative_losses
+from cfm.sensitivity.losses import LossCube, ground_truth_weights, importance_weights, relative_losses
 from cfm.sensitivity.saba import middle_point, sensitivities
 
 WEIGHTED_SCHEMES = ("mfiba", "saba")
