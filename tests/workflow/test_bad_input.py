@@ -38,7 +38,7 @@ def test_a_misspelt_key(checkout):
     line = error_of(checkout, configured(checkout, change), "--dry-run")
     assert "prest" in line
     assert "'preset'" in line
-    assert not (checkout.folder / "results").exists()
+    assert not (checkout.folder / "results/tiny").exists()
 
 
 def test_weights_that_are_not_there(checkout):
