@@ -71,6 +71,7 @@ rule all:
     default_target: True
     input:
         f"{R}/report/index.html",
+        PLAN.published_files(),
 
 
 onstart:

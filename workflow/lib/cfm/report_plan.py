@@ -61,6 +61,12 @@ class ReportPlan(TrainingPlan):
         """All .svg files."""
         return [self.figure_path(figure) for figure in self.figures()]
 
+    def published_files(self) -> list[str]:
+        """Figures and tables of the report that are of use by themselves: made again where one was lost."""
+        figures = [path for svg in self.figure_paths() for path in (svg, svg.removesuffix("svg") + "png")]
+        names = ["curves", "bd_rate"] + ["idse_correlation"] * ("image_coding" in self.studies)
+        return figures + [f"{self.results}/tables/{name}.{kind}" for name in names for kind in ("parquet", "csv")]
+
     def page_figures(self) -> list[dict[str, Any]]:
         """The figures as the page takes them."""
         return [
