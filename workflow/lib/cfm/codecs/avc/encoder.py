@@ -26,7 +26,7 @@ TRIED, TRIED_AGAIN = 3, 2  # modes of a block that are tried in full, at the fir
 QP_LAMBDA, RETURN_BITS = 1.4, 8.0  # of the choice of QPs: times lambda, and bits
 LARGEST_QP = 51
 NEARLY = 1.03  # kinds of macroblocks of so many times the least cost are tried at other QPs too
-BYTES_A_MACROBLOCK = 1600  # more than any can take: 384 levels of at most 26 bits
+BYTES_A_MACROBLOCK = 1600  # random samples of 0 and 255 take 770 at QP 0
 CHROMA_WEIGHT = 1.3
 
 
