@@ -19,6 +19,7 @@ def checkout(tmp_path, monkeypatch):
         columns
         | {"test": "x264/sse", "comparable": True, "bd_rate_percent": 15.77, "low": -5.87, "high": 50.26}
         | {"significant": False},
+        columns | {"test": "vvenc/sse", "comparable": True, "bd_rate_percent": -0.7, "significant": False},
         columns | {"test": "elic/mfiba", "comparable": False, "reason": "too few", "significant": False},
     ]
     pd.DataFrame(rows).to_csv(tables / "bd_rate.csv", index=False)
@@ -31,6 +32,7 @@ def test_a_block_is_written_from_the_table_and_the_rest_stays(checkout):
     text = "before\n<!-- measured: bd_rate small -->\nold\n<!-- end -->\nafter\n"
     written = measured.filled(text)
     assert "| image coding | detection | x265 | x264 | +15.8 [−5.9, +50.3], not significant |" in written
+    assert "| vvenc | −0.7, no interval: too few resamplings are comparable |" in written
     assert "| elic, mfiba | not comparable: too few |" in written
     assert "old" not in written
     assert written.startswith("before\n")

@@ -60,6 +60,8 @@ def verdict(row: pd.Series) -> str:
     """BD-rate with its interval and whether it is significant, or why there is none."""
     if not row["comparable"]:
         return f"not comparable: {row['reason']}"
+    if pd.isna(row["low"]):
+        return f"{signed(row['bd_rate_percent'])}, no interval: too few resamplings are comparable"
     judged = "significant" if row["significant"] else "not significant"
     return f"{signed(row['bd_rate_percent'])} [{signed(row['low'])}, {signed(row['high'])}], {judged}"
 
