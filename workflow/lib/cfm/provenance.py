@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import shutil
@@ -15,19 +16,38 @@ from pathlib import Path
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """Yield a temporary sibling of `path` that takes its name on success and vanishes on an error.
 
-    The temporary name keeps the suffix, because writers choose a format by it.
+    The temporary name keeps the suffix, because writers choose a format by it. What killed processes left of earlier
+    attempts goes first.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(glob.escape(f".{path.stem}.") + "*" + glob.escape(f".part{path.suffix}")):
+        process = left.name.removeprefix(f".{path.stem}.").removesuffix(f".part{path.suffix}")
+        if process.isdecimal() and not _is_running(int(process)):
+            _remove(left)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def identified(path: Path | str, code: str, files: Iterable[Path | str]) -> Path:
