@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cfm.codecs.avc.codec import Avc
-from cfm.codecs.avc.encoder import encode_picture
+from cfm.codecs.avc.encoder import encode_picture, lambda_of
 from cfm.codecs.distortion import Distortion
 from cfm.codecs.external.decoding import decode_annex_b
 from cfm.codecs.picture import Picture, plane_shapes
@@ -86,6 +86,28 @@ def test_qps_by_macroblock_and_chroma_offsets_decode(cabac):
         assert matches(encoded), f"QP {qp}, offset {offset}, deltas {deltas}"
 
 
+@pytest.mark.parametrize("cabac", [True, False])
+@pytest.mark.parametrize("content", sorted(CONTENTS))
+def test_the_luma_that_decisions_are_made_by_is_what_a_decoder_shows(content, cabac):
+    for qp, deltas, effort in itertools.product((5, 24, 33, 45, 51), ((0,), (-4, 0, 2)), (1, 5)):
+        picture = picture_of(content, 83, 67)
+        encoded = encode_picture(picture, qp, deltas=deltas, cabac=cabac, effort=effort)
+        shown = decode_annex_b(encoded.stream, "h264", "yuv420p")[0]
+        assert np.array_equal(shown[:83, :67], encoded.shown_luma[:83, :67]), f"QP {qp}, {deltas}, effort {effort}"
+
+
+def test_more_effort_and_more_qps_lower_the_cost():
+    picture = picture_of("textured", 240, 320)
+
+    def cost(**options):
+        encoded = encode_picture(picture, 37, **options)
+        error = np.square(encoded.shown_luma.astype(float) - picture.planes[0]).sum()
+        return error + lambda_of(37) * 8 * len(encoded.stream)
+
+    assert cost(effort=5) < 0.995 * cost()
+    assert cost(deltas=(-2, -1, 0, 1, 2), effort=5) < 0.995 * cost()
+
+
 @pytest.mark.parametrize("qp", [10, 30, 40])
 @pytest.mark.parametrize("cabac", [True, False])
 def test_the_bits_that_decisions_count_are_the_bits_written(cabac, qp):
@@ -130,7 +152,7 @@ def test_a_distortion_of_squared_errors_is_none():
 def test_kernels_run_without_the_compiler():
     program = (
         "import numpy as np, sys\n"
-        "from cfm.codecs.avc.encoder import encode_picture\n"
+        "from cfm.codecs.avc.encoder import encode_picture, lambda_of\n"
         "from cfm.codecs.picture import Picture\n"
         "planes = tuple(np.arange(n * n, dtype=np.uint8).reshape(n, n) for n in (16, 8, 8))\n"
         "sys.stdout.buffer.write(encode_picture(Picture(planes, 'yuv420', 8), 30).stream)\n"

@@ -74,6 +74,7 @@ def whole_numbers(_: click.Context, __: click.Parameter, text: str) -> tuple[int
 @click.option("--sketch", type=click.Path(path_type=Path), help="Data of the distortion, for --rdo idse.")
 @click.option("--tau", default=0.5, show_default=True, type=float, help="Weight of the squared error beside IDSE.")
 @click.option("--delta-qp", default="0", callback=whole_numbers, help="What a macroblock may add, as -4,-2,0,2,4.")
+@click.option("--effort", default=1, show_default=True, type=click.IntRange(1, 5), help="Ways to choose levels tried.")
 @click.option("--entropy", default="cabac", show_default=True, type=click.Choice(["cabac", "cavlc"]))
 def encode(
     picture: Path,
@@ -84,6 +85,7 @@ def encode(
     sketch: Path | None,
     tau: float,
     delta_qp: tuple[int, ...],
+    effort: int,
     entropy: str,
 ) -> None:
     """Code a picture, which any decoder of the standard plays."""
@@ -91,7 +93,8 @@ def encode(
 
     if (rdo == "idse") != (sketch is not None):
         raise click.UsageError("--rdo idse goes with --sketch FILE, which `cfm sketch` makes")
-    coded, size_bytes = encode_file(picture, output, qp, sketch, tau, delta_qp, entropy == "cabac")
+    options = {"deltas": delta_qp, "effort": effort, "cabac": entropy == "cabac"}
+    coded, size_bytes = encode_file(picture, output, qp, sketch, tau, **options)
     rate_bpp = 8 * size_bytes / coded.pixels
     click.echo(f"{output}: {codec}, {coded.width}x{coded.height}, {size_bytes} bytes, {rate_bpp:.4f} bpp")
 

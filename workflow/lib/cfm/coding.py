@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -56,10 +56,10 @@ def read_guidance(path: Path, tau: float) -> Distortion:
 
 
 def encode_file(
-    source: Path, target: Path, qp: int, sketch: Path | None, tau: float, deltas: Sequence[int], cabac: bool
+    source: Path, target: Path, qp: int, sketch: Path | None, tau: float, **options: Any
 ) -> tuple[Picture, int]:
-    """Code a picture's file; returns the picture and the bytes of its stream."""
-    codec, picture = Avc(deltas, cabac=cabac), read_picture(source)
+    """Code a picture's file with the encoder's options; returns the picture and the bytes of its stream."""
+    codec, picture = Avc(**options), read_picture(source)
     stream = codec.encode(picture, qp, read_guidance(sketch, tau) if sketch else None)
     with atomic_path(target) as temporary:
         temporary.write_bytes(stream)

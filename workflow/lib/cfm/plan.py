@@ -179,7 +179,7 @@ class Plan:
         if section.preset:
             arguments["preset"] = section.preset
         if arguments["name"] in OWN:
-            arguments["deltas"] = section.delta_qp
+            arguments |= {"deltas": section.delta_qp, "effort": section.effort}
         if section.models:
             used = section.points if points is None else points
             arguments["weights"] = {point: self.codec_weights(study, name, scheme, point)[0] for point in used}

@@ -182,6 +182,9 @@ class Codec(Section):
     delta_qp: list[Annotated[int, Field(ge=-12, le=12)]] = Field(
         [0], min_length=1, description="What a macroblock may add to the QP, for our own encoders."
     )
+    effort: int = Field(
+        1, ge=1, le=5, description="Ways to choose a macroblock's levels that are tried, for our own encoders."
+    )
     models: LearnedModels | None = Field(None, description="Models of a learned codec.")
 
     @model_validator(mode="after")
@@ -202,7 +205,7 @@ def check_codec(name: str, codec: Codec) -> None:
         raise ValueError(f"{name}: `models` " + ("is needed" if kind in LEARNED else "goes with a learned codec"))
     if kind not in LEARNED and max(codec.points) > (63 if kind == "vvenc" else 51):
         raise ValueError(f"{name}: QP {max(codec.points)} is above {63 if kind == 'vvenc' else 51}")
-    if kind not in OWN and (codec.rdo != ["sse"] or codec.delta_qp != [0]):
-        raise ValueError(f"{name}: `rdo` and `delta_qp` are for our own encoders, {', '.join(OWN)}")
+    if kind not in OWN and (codec.rdo != ["sse"] or codec.delta_qp != [0] or codec.effort != 1):
+        raise ValueError(f"{name}: `rdo`, `delta_qp` and `effort` are for our own encoders, {', '.join(OWN)}")
     if kind in OWN and codec.preset:
         raise ValueError(f"{name}: `preset` is for the encoders of others")

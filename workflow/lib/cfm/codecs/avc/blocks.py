@@ -95,7 +95,7 @@ def reconstruct(levels, size, qp, prediction, buffer, out):
 
 
 @kernel
-def search_blocks(frame, local, mb, my, mx, qp, lambda_, start, size, tried, cabac):
+def search_blocks(frame, local, mb, my, mx, qp, lambda_, level_lambda, start, size, tried, cabac, limit):
     """Choose the modes and levels of a macroblock with 4x4 (size 1) or 8x8 (size 2) blocks, one after the other.
 
     The samples of `frame.coded` and the maps of flags and modes are overwritten in the macroblock.
@@ -110,8 +110,8 @@ def search_blocks(frame, local, mb, my, mx, qp, lambda_, start, size, tried, cab
         Modes, levels, luma and kind are written.
     my, mx : int
         Row and column of the macroblock.
-    qp, lambda_ : int, float
-        Quantiser and distortion a bit.
+    qp, lambda_, level_lambda : int, float, float
+        Quantiser, and distortion a bit, in the choice of modes and in that of levels.
     start : array of uint8
         Contexts at the begin of the macroblock.
     size : int
@@ -121,10 +121,13 @@ def search_blocks(frame, local, mb, my, mx, qp, lambda_, start, size, tried, cab
     cabac : bool
         Whether bits are counted in CABAC, else in CAVLC; levels are chosen with CABAC's costs in both.
 
+    limit : float
+        Cost at which the search is given up.
+
     Returns
     -------
     int
-        Bits of coded_block_pattern: the 8x8 blocks that have levels.
+        Bits of coded_block_pattern: the 8x8 blocks that have levels; -1 where it was given up.
     """
     side, samples = 4 * size, 16 * size * size
     columns = frame.kinds.shape[1] - 1
@@ -145,7 +148,7 @@ def search_blocks(frame, local, mb, my, mx, qp, lambda_, start, size, tried, cab
     coder, no_output = np.zeros(FIELDS, np.int64), np.empty(0, np.uint8)
     coder[COUNTING] = 1
     root = np.sqrt(lambda_)
-    pattern = 0
+    pattern, total = 0, 0.0
     for block in range(0, 16, size * size):
         row, column = 4 * my + BLOCK_Y[block], 4 * mx + BLOCK_X[block]
         y, x = 4 * row, 4 * column
@@ -188,7 +191,7 @@ def search_blocks(frame, local, mb, my, mx, qp, lambda_, start, size, tried, cab
                 context = CODED_BLOCK + 4 * LUMA4 + frame.flags[row + 1, column] + 2 * frame.flags[row, column + 1]
                 flag_costs[0], flag_costs[1] = BIN_COST[trial[context]], BIN_COST[trial[context] ^ 1]
             has_levels = quantise_block(
-                residual, size, qp, lambda_, weights, trial, flag_costs, values, scanned, levels
+                residual, size, qp, level_lambda, weights, trial, flag_costs, values, scanned, levels
             )
             if not cabac:
                 _count_block(coder, no_output, frame.counts, scanned, row, column, size)
@@ -214,6 +217,9 @@ def search_blocks(frame, local, mb, my, mx, qp, lambda_, start, size, tried, cab
                 best_decoded[:] = decoded
                 best_scanned[:] = scanned
                 chosen[:] = trial
+        total += best
+        if total > limit:
+            return -1
         running[:] = chosen
         if not cabac:
             _count_block(coder, no_output, frame.counts, best_scanned, row, column, size)

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from cfm.codecs.avc.encoder import LARGEST_QP, encode_picture
+from cfm.codecs.avc.encoder import LARGEST_EFFORT, LARGEST_QP, encode_picture
 from cfm.codecs.avc.syntax import START_CODE, nal_unit
 from cfm.codecs.distortion import Distortion
 from cfm.codecs.external.decoding import decode_annex_b
@@ -37,21 +37,26 @@ class Avc:
         chroma_qp_index_offset.
     cabac : bool
         Whether the entropy coder is CABAC, else CAVLC.
+    effort : int
+        How many ways to choose its levels are tried in a macroblock, 1 to 5.
 
     Raises
     ------
     ConfigurationError
-        If a delta or the offset is out of range.
+        If a delta, the offset or the effort is out of range.
     """
 
     name: ClassVar[str] = "avc"
     layout: ClassVar[str] = "yuv420"
 
-    def __init__(self, deltas: Sequence[int] = (0,), chroma_offset: int = 0, cabac: bool = True):
+    def __init__(self, deltas: Sequence[int] = (0,), chroma_offset: int = 0, cabac: bool = True, effort: int = 1):
         if not deltas or max(map(abs, deltas)) > LARGEST_DELTA:
             raise ConfigurationError(f"codec avc: delta QPs {list(deltas)}; name some within {LARGEST_DELTA} of 0")
         if abs(chroma_offset) > LARGEST_CHROMA_OFFSET:
             raise ConfigurationError(f"codec avc: chroma QP offset {chroma_offset} is not within -12 to 12")
+        if not 1 <= effort <= LARGEST_EFFORT:
+            raise ConfigurationError(f"codec avc: effort {effort} is not within 1 to {LARGEST_EFFORT}")
+        self.effort = effort
         self.deltas, self.chroma_offset, self.cabac = tuple(deltas), chroma_offset, cabac
 
     @staticmethod
@@ -78,7 +83,9 @@ class Avc:
             raise ConfigurationError(f"codec avc: QP {point} is not within 0 to {LARGEST_QP}")
         if picture.layout != self.layout or picture.bit_depth != 8:
             raise InputError(f"codec avc codes 8-bit yuv420, not {picture.bit_depth}-bit {picture.layout}: convert it")
-        coded = encode_picture(picture, point, distortion, self.deltas, self.chroma_offset, self.cabac)
+        coded = encode_picture(
+            picture, point, distortion, self.deltas, self.chroma_offset, self.cabac, effort=self.effort
+        )
         odd = (ODD_WIDTH if picture.width % 2 else 0) | (ODD_HEIGHT if picture.height % 2 else 0)
         return coded.stream + nal_unit(SEAL, SEAL_CONTENT.pack(MARK | odd, zlib.crc32(coded.stream)))
 

@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from cfm.codecs.avc.cavlc import put_bits
+from cfm.codecs.avc.deblocking import AREA, deblock_area, fill_area, show_area
 from cfm.codecs.avc.macroblock import code_macroblock
 from cfm.codecs.avc.macroblock_cavlc import put_macroblock
 from cfm.codecs.avc.measure import localise, new_local
 from cfm.codecs.avc.search import search_macroblock
-from cfm.codecs.avc.state import CHROMA, copy_macroblock, new_frame, new_macroblock
+from cfm.codecs.avc.state import CHROMA, I8, KIND, PREVIOUS_QP, copy_macroblock, new_frame, new_macroblock
 from cfm.codecs.avc.syntax import SLICE_IDR, nal_unit, picture_parameters, sequence_parameters, slice_header
 from cfm.codecs.avc.tables import CHROMA_QP, initial_states
 from cfm.codecs.cabac import BIT, POSITION, encode_terminate, new_coder
@@ -21,13 +22,15 @@ from cfm.codecs.kernels import kernel
 from cfm.codecs.picture import Picture
 from cfm.errors import ConfigurationError
 
-LAMBDA = 0.5  # of 2^((QP - 12) / 3); set by BD-rate against x264, as is the weight of chroma
-TRIED, TRIED_AGAIN = 3, 2  # modes of a block that are tried in full, at the first QP and at others
-QP_LAMBDA, RETURN_BITS = 1.4, 8.0  # of the choice of QPs: times lambda, and bits
-LARGEST_QP = 51
-NEARLY = 1.03  # kinds of macroblocks of so many times the least cost are tried at other QPs too
+# Set by BD-rate against x264.
+LAMBDA = 0.6  # of 2^((QP - 12) / 3)
+CHROMA_WEIGHT = 1.4
+TRIED, TRIED_AGAIN = 3, 2  # modes of a block that are tried in full, at first and in other trials of the macroblock
+LEVEL_SHARES = (0.8, 0.65, 1.0, 0.5, 1.25)  # of lambda, in the choice of levels: one after the other, by effort
+QP_LAMBDA, RETURN_BITS = 1.2, 2.0  # of the choice of QPs: times lambda, and bits
+KINDS = BEST = 3
+LARGEST_QP, LARGEST_EFFORT = 51, len(LEVEL_SHARES)
 BYTES_A_MACROBLOCK = 1600  # random samples of 0 and 255 take 770 at QP 0
-CHROMA_WEIGHT = 1.3
 
 
 class EncodedPicture(NamedTuple):
@@ -39,12 +42,15 @@ class EncodedPicture(NamedTuple):
         Annex B.
     planes : tuple of arrays uint8
         What a decoder makes of it without deblocking, of the coded size: multiples of 16 (luma) and 8 (chroma).
+    shown_luma : array uint8
+        Luma as a decoder shows it, of the coded size.
     counted_bits : float
         Bits of the slice's macroblocks as the decisions counted them.
     """
 
     stream: bytes
     planes: tuple[np.ndarray, np.ndarray, np.ndarray]
+    shown_luma: np.ndarray
     counted_bits: float
 
 
@@ -68,8 +74,10 @@ class Settings(NamedTuple):
         QP of the slice.
     deltas : array of int64
         What may be added to it in a macroblock, the nearest to 0 first.
+    level_shares : array
+        Shares of lambda in the choice of levels, each for a trial of a macroblock at the first QP.
     lambda_, qp_lambda : float
-        Distortion that a bit is worth, in the choice of modes and levels and in that of QPs.
+        Distortion that a bit is worth, in the choice of modes and in that of QPs.
     return_bits : float
         Bits that are added where a macroblock leaves the slice's QP.
     chroma_weight : float
@@ -77,13 +85,16 @@ class Settings(NamedTuple):
     chroma_offset : int
         chroma_qp_index_offset.
     tried, tried_again : int
-        Modes of a block that are tried in full, at the first QP and at the others.
+        Modes of a block that are tried in full, in the first trial of a macroblock and in the others.
     cabac : bool
         Whether the entropy coder is CABAC, else CAVLC.
+    deblocking : bool
+        Whether the decoder filters the edges of blocks.
     """
 
     qp: int
     deltas: np.ndarray
+    level_shares: np.ndarray
     lambda_: float
     qp_lambda: float
     return_bits: float
@@ -92,9 +103,12 @@ class Settings(NamedTuple):
     tried: int
     tried_again: int
     cabac: bool
+    deblocking: bool
 
 
-def settings_of(qp: int, deltas: Sequence[int], chroma_offset: int, cabac: bool) -> Settings:
+def settings_of(
+    qp: int, deltas: Sequence[int], effort: int, chroma_offset: int, cabac: bool, deblocking: bool
+) -> Settings:
     """Settings with the lambda of a QP.
 
     Raises `ConfigurationError` where no delta gives a QP that there is.
@@ -110,6 +124,7 @@ def settings_of(qp: int, deltas: Sequence[int], chroma_offset: int, cabac: bool)
     return Settings(
         qp,
         nearest_first,
+        np.array(LEVEL_SHARES[:effort]),
         lambda_,
         QP_LAMBDA * lambda_,
         RETURN_BITS,
@@ -118,6 +133,7 @@ def settings_of(qp: int, deltas: Sequence[int], chroma_offset: int, cabac: bool)
         TRIED,
         TRIED_AGAIN,
         cabac,
+        deblocking,
     )
 
 
@@ -129,6 +145,7 @@ def encode_picture(
     chroma_offset: int = 0,
     cabac: bool = True,
     deblocking: bool = True,
+    effort: int = 1,
 ) -> EncodedPicture:
     """Code a picture of 8-bit 4:2:0.
 
@@ -148,6 +165,8 @@ def encode_picture(
         Whether the entropy coder is CABAC, else CAVLC.
     deblocking : bool
         Whether the decoder filters the edges of blocks.
+    effort : int
+        1 to `LARGEST_EFFORT`: how many ways to choose its levels are tried in a macroblock.
 
     Raises
     ------
@@ -166,7 +185,7 @@ def encode_picture(
     out[: len(header)] = header
     coder = new_coder(counting=False)
     coder[POSITION] = 8 * len(header) if cabac else len(writer.bits)
-    candidates = tuple(new_macroblock() for _ in range(4))
+    candidates = tuple(new_macroblock() for _ in range(KINDS + 1))
     counted = encode_slice(
         frame,
         metric,
@@ -175,11 +194,12 @@ def encode_picture(
         coder,
         out,
         initial_states(qp),
-        settings_of(qp, deltas, chroma_offset, cabac),
+        settings_of(qp, deltas, effort, chroma_offset, cabac, deblocking),
     )
     data = out[: -(-int(coder[POSITION]) // 8)].tobytes()
     coded = tuple(plane.astype(np.uint8) for plane in frame.coded)
-    return EncodedPicture(parameters + nal_unit(SLICE_IDR, data), coded, counted)
+    shown = frame.shown.astype(np.uint8)
+    return EncodedPicture(parameters + nal_unit(SLICE_IDR, data), coded, shown, counted)
 
 
 @kernel
@@ -189,38 +209,14 @@ def encode_slice(frame, metric, local, candidates, coder, out, states, settings)
     candidates: one for each kind of macroblock, and one for the best so far.
     """
     rows, columns = frame.kinds.shape[0] - 1, frame.kinds.shape[1] - 1
-    best, costs = candidates[3], np.empty(3)
+    best, area = candidates[BEST], np.zeros(AREA * AREA, np.int32)
     counted = 0
     for my in range(rows):
         for mx in range(columns):
             if not metric.plain:
                 localise(metric, my, mx, local)
-            least, bits = np.inf, 0
-            costs[:] = 0
-            tried, chroma_mode = settings.tried, -1
-            for delta in settings.deltas:
-                qp = settings.qp + delta
-                if not 0 <= qp <= LARGEST_QP:
-                    continue
-                chosen, coded = search_macroblock(
-                    frame, local, candidates, my, mx, qp, states, settings, tried, chroma_mode, costs
-                )
-                # Levels are chosen with a lower lambda than the slope of rate and distortion over QPs has; and whoever
-                # leaves the slice's QP has to come back to it.
-                cost = costs[chosen] + (settings.qp_lambda - settings.lambda_) * coded / BIT
-                if delta != 0:
-                    cost += settings.qp_lambda * settings.return_bits
-                if cost < least:
-                    least, bits = cost, coded
-                    copy_macroblock(candidates[chosen], best)
-                if chroma_mode < 0:
-                    # The first QP decides what is worth trying at the others.
-                    tried, chroma_mode = settings.tried_again, candidates[chosen].head[CHROMA]
-                    worth = NEARLY * costs[chosen]
-                    for kind in range(3):
-                        if costs[kind] > worth:
-                            costs[kind] = np.inf
-            counted += bits
+            frame.luma_weights[my, mx] = local.diagonal4[0].mean()
+            counted += choose_macroblock(frame, local, candidates, my, mx, states, settings)
             last = my == rows - 1 and mx == columns - 1
             if settings.cabac:
                 code_macroblock(coder, out, states, frame, best, my, mx)
@@ -232,4 +228,46 @@ def encode_slice(frame, metric, local, candidates, coder, out, states, settings)
             frame.coded[0][16 * my : 16 * my + 16, 16 * mx : 16 * mx + 16] = best.luma
             for plane in range(2):
                 frame.coded[1 + plane][8 * my : 8 * my + 8, 8 * mx : 8 * mx + 8] = best.chroma[plane]
+            qp = frame.slice_state[PREVIOUS_QP]
+            frame.qps[my, mx] = qp
+            fill_area(frame.shown, best.luma, my, mx, area)
+            if settings.deblocking:
+                deblock_area(area, frame.qps, my, mx, qp, best.head[KIND] == I8)
+            show_area(area, my, mx, frame.shown)
     return counted / BIT
+
+
+@kernel
+def choose_macroblock(frame, local, candidates, my, mx, states, settings):
+    """Choose QP, kind, modes and levels of a macroblock, into the last candidate; returns what its bits cost.
+
+    The first trial, at the QP nearest to the slice's, decides which kind and which chroma mode the others keep. Those
+    have other QPs, or the first QP and levels chosen by another lambda: what is best for a block by itself need not be
+    best for the macroblock, whose later blocks are predicted from it and whose edges are filtered.
+    """
+    least, bits = np.inf, 0
+    costs = np.zeros(KINDS)
+    tried, chroma_mode = settings.tried, -1
+    deltas = len(settings.deltas)
+    for trial in range(deltas + len(settings.level_shares) - 1):
+        delta = settings.deltas[trial if trial < deltas else 0]
+        share = settings.level_shares[max(0, trial - deltas + 1)]
+        qp = settings.qp + delta
+        if not 0 <= qp <= LARGEST_QP:
+            continue
+        chosen, coded = search_macroblock(
+            frame, local, candidates, my, mx, qp, share, states, settings, tried, chroma_mode, costs
+        )
+        # Rate weighs more in the choice of QPs than lambda says; whoever leaves the slice's QP has to come back to it.
+        cost = costs[chosen] + (settings.qp_lambda - settings.lambda_) * coded / BIT
+        if delta != 0:
+            cost += settings.qp_lambda * settings.return_bits
+        if cost < least:
+            least, bits = cost, coded
+            copy_macroblock(candidates[chosen], candidates[BEST])
+        if chroma_mode < 0:
+            tried, chroma_mode = settings.tried_again, candidates[chosen].head[CHROMA]
+            for kind in range(KINDS):
+                if kind != chosen:
+                    costs[kind] = np.inf
+    return bits

@@ -39,6 +39,12 @@ class Frame(NamedTuple):
         Kind (-1 outside), coded_block_pattern and chroma mode of macroblocks.
     slice_state : array (2,) int64
         QP of the macroblock before, and whether its mb_qp_delta was other than 0.
+    shown : array (16h, 16w) int32
+        Luma after deblocking, as far as the macroblocks so far settle it.
+    qps : array (h, w) int64
+        QPs of luma.
+    luma_weights : array (h, w)
+        Mean distortion of a squared error of 1 in luma.
     """
 
     source: tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -53,6 +59,9 @@ class Frame(NamedTuple):
     cbps: np.ndarray
     chroma_modes: np.ndarray
     slice_state: np.ndarray
+    shown: np.ndarray
+    qps: np.ndarray
+    luma_weights: np.ndarray
 
 
 class Macroblock(NamedTuple):
@@ -112,6 +121,9 @@ def new_frame(planes: tuple[np.ndarray, np.ndarray, np.ndarray], qp: int) -> Fra
         cbps=bordered(1, 15),
         chroma_modes=bordered(1, 0),
         slice_state=np.array([qp, 0], np.int64),
+        shown=np.zeros(planes[0].shape, np.int32),
+        qps=np.zeros((rows, columns), np.int64),
+        luma_weights=np.zeros((rows, columns)),
     )
 
 
