@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cfm.codecs.kernels import kernel, numbers
+from cfm.codecs.kernels import inlined, kernel, numbers
 
 LOW, RANGE, OUTSTANDING, FIRST, POSITION, COST, COUNTING, FIELDS = range(8)
 COST_BITS = 15  # a cost of 1 << COST_BITS is one bit
@@ -97,14 +97,20 @@ def renormalise(coder, out):
         coder[LOW] <<= 1
 
 
-@kernel
+@inlined
 def encode_bin(coder, out, states, context, value):
     """Code a bin with a context, whose state follows."""
     state = states[context]
     states[context] = NEXT_STATE[state, value]
     if coder[COUNTING]:
         coder[COST] += BIN_COST[state ^ value]
-        return
+    else:
+        _write_bin(coder, out, state, value)
+
+
+@kernel
+def _write_bin(coder, out, state, value):
+    """Apart from counting, so that this stays small enough to be inlined."""
     lps = RANGE_LPS[state >> 1, (coder[RANGE] >> 6) & 3]
     coder[RANGE] -= lps
     if value != state & 1:
@@ -113,12 +119,17 @@ def encode_bin(coder, out, states, context, value):
     renormalise(coder, out)
 
 
-@kernel
+@inlined
 def encode_bypass(coder, out, value):
     """Code a bin whose values are equally likely."""
     if coder[COUNTING]:
         coder[COST] += BIT
-        return
+    else:
+        _write_bypass(coder, out, value)
+
+
+@kernel
+def _write_bypass(coder, out, value):
     coder[LOW] <<= 1
     if value:
         coder[LOW] += coder[RANGE]

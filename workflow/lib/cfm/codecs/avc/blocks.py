@@ -24,7 +24,7 @@ from cfm.codecs.avc.tables import (
 )
 from cfm.codecs.avc.transform import dequantise4, dequantise8, forward4, forward8, inverse4, inverse8
 from cfm.codecs.cabac import BIN_COST, BIT, COST, COUNTING, FIELDS
-from cfm.codecs.kernels import kernel
+from cfm.codecs.kernels import copy_line, kernel
 
 MODES = 9
 
@@ -157,7 +157,7 @@ def search_blocks(frame, local, mb, my, mx, qp, lambda_, level_lambda, start, si
         if size == 2:
             filter_edge8(plain, top, left, edge)
         else:
-            edge[:] = plain
+            copy_line(plain, edge)
         if size == 1:
             level_weights(local.diagonal4[0, 4 * BLOCK_Y[block] + BLOCK_X[block]], qp, 0, weights)
         else:
@@ -181,7 +181,7 @@ def search_blocks(frame, local, mb, my, mx, qp, lambda_, level_lambda, start, si
             for i in range(side):
                 for j in range(side):
                     residual[i * side + j] = source[y + i, x + j] - predictions[mode, i * side + j]
-            trial[:] = running
+            copy_line(running, trial)
             coder[COST] = 0
             if cabac:
                 code_mode(coder, no_output, trial, mode, expected)
@@ -202,7 +202,7 @@ def search_blocks(frame, local, mb, my, mx, qp, lambda_, level_lambda, start, si
             if has_levels:
                 reconstruct(levels, size, qp, predictions[mode], buffer, decoded)
             else:
-                decoded[:] = predictions[mode]
+                copy_line(predictions[mode], decoded)
             distortion = 0.0
             for i in range(0, side, 4):
                 for j in range(0, side, 4):
@@ -214,13 +214,13 @@ def search_blocks(frame, local, mb, my, mx, qp, lambda_, level_lambda, start, si
             cost = distortion + lambda_ * coder[COST] / BIT
             if cost < best:
                 best, best_mode = cost, mode
-                best_decoded[:] = decoded
-                best_scanned[:] = scanned
-                chosen[:] = trial
+                copy_line(decoded, best_decoded)
+                copy_line(scanned, best_scanned)
+                copy_line(trial, chosen)
         total += best
         if total > limit:
             return -1
-        running[:] = chosen
+        copy_line(chosen, running)
         if not cabac:
             _count_block(coder, no_output, frame.counts, best_scanned, row, column, size)
         has_levels = False

@@ -19,7 +19,7 @@ from cfm.codecs.avc.tables import CHROMA_AC, CHROMA_DC, CONTEXTS, SCALE4
 from cfm.codecs.avc.transform import dequantise_chroma_dc, forward4, hadamard2
 from cfm.codecs.avc.whole_prediction import predict_chroma
 from cfm.codecs.cabac import BIT, COST, COUNTING, FIELDS
-from cfm.codecs.kernels import kernel
+from cfm.codecs.kernels import copy_line, kernel
 
 CHROMA_MODES = 4
 NOTHING, DC_ALONE, ALL = range(3)  # chroma parts of the coded block pattern
@@ -67,7 +67,7 @@ def search_chroma(frame, local, mb, my, mx, qp, lambda_, level_lambda, states, c
             continue
         errors[:] = 0
         costs[:] = 0
-        trial[:] = states
+        copy_line(states, trial)
         some_dc = some_ac = possible = False
         for plane in range(2):
             source = frame.source[1 + plane][8 * my : 8 * my + 8, 8 * mx : 8 * mx + 8]

@@ -6,7 +6,7 @@ above, one array of AREA * AREA in raster order. Filters of the macroblocks to t
 
 from __future__ import annotations
 
-from cfm.codecs.kernels import kernel, numbers
+from cfm.codecs.kernels import inlined, kernel, numbers
 
 BESIDE = 4  # samples of the neighbours
 AREA = BESIDE + 16
@@ -101,7 +101,7 @@ def _filter_edge(area, first, across, along, qp, strong):
         area[q] = min(255, max(0, q0 - change))
 
 
-@kernel
+@inlined
 def _smooth_side(area, place, outwards, a0, a1, a2, b0, b1, all_three):
     """Filter the samples a of one side of an edge of strength 4; b are those of the other."""
     if all_three:
@@ -113,6 +113,6 @@ def _smooth_side(area, place, outwards, a0, a1, a2, b0, b1, all_three):
         area[place] = (2 * a1 + a0 + b1 + 2) >> 2
 
 
-@kernel
+@inlined
 def _clipped(value, limit):
     return min(limit, max(-limit, value))

@@ -25,9 +25,9 @@ from cfm.errors import ConfigurationError
 # Set by BD-rate against x264.
 LAMBDA = 0.6  # of 2^((QP - 12) / 3)
 CHROMA_WEIGHT = 1.4
-TRIED, TRIED_AGAIN = 3, 2  # modes of a block that are tried in full, at first and in other trials of the macroblock
+TRIED, TRIED_AGAIN = 4, 3  # modes of a block that are tried in full, at first and in other trials of the macroblock
 LEVEL_SHARES = (0.8, 0.65, 1.0, 0.5, 1.25)  # of lambda, in the choice of levels: one after the other, by effort
-QP_LAMBDA, RETURN_BITS = 1.2, 2.0  # of the choice of QPs: times lambda, and bits
+RETURN_BITS = 4.0  # that a macroblock of another QP than the slice's is charged
 KINDS = BEST = 3
 LARGEST_QP, LARGEST_EFFORT = 51, len(LEVEL_SHARES)
 BYTES_A_MACROBLOCK = 1600  # random samples of 0 and 255 take 770 at QP 0
@@ -76,8 +76,8 @@ class Settings(NamedTuple):
         What may be added to it in a macroblock, the nearest to 0 first.
     level_shares : array
         Shares of lambda in the choice of levels, each for a trial of a macroblock at the first QP.
-    lambda_, qp_lambda : float
-        Distortion that a bit is worth, in the choice of modes and in that of QPs.
+    lambda_ : float
+        Distortion that a bit is worth.
     return_bits : float
         Bits that are added where a macroblock leaves the slice's QP.
     chroma_weight : float
@@ -96,7 +96,6 @@ class Settings(NamedTuple):
     deltas: np.ndarray
     level_shares: np.ndarray
     lambda_: float
-    qp_lambda: float
     return_bits: float
     chroma_weight: float
     chroma_offset: int
@@ -126,7 +125,6 @@ def settings_of(
         nearest_first,
         np.array(LEVEL_SHARES[:effort]),
         lambda_,
-        QP_LAMBDA * lambda_,
         RETURN_BITS,
         chroma_weight,
         chroma_offset,
@@ -258,10 +256,8 @@ def choose_macroblock(frame, local, candidates, my, mx, states, settings):
         chosen, coded = search_macroblock(
             frame, local, candidates, my, mx, qp, share, states, settings, tried, chroma_mode, costs
         )
-        # Rate weighs more in the choice of QPs than lambda says; whoever leaves the slice's QP has to come back to it.
-        cost = costs[chosen] + (settings.qp_lambda - settings.lambda_) * coded / BIT
-        if delta != 0:
-            cost += settings.qp_lambda * settings.return_bits
+        # Whoever leaves the slice's QP has to come back to it.
+        cost = costs[chosen] + (settings.lambda_ * settings.return_bits if delta else 0.0)
         if cost < least:
             least, bits = cost, coded
             copy_macroblock(candidates[chosen], candidates[BEST])

@@ -26,7 +26,7 @@ from cfm.codecs.avc.tables import (
     TRANSFORM8,
 )
 from cfm.codecs.cabac import encode_bin, encode_terminate
-from cfm.codecs.kernels import kernel
+from cfm.codecs.kernels import inlined, kernel
 
 DC_MODE = 2
 
@@ -48,7 +48,7 @@ def code_mode(coder, out, states, mode, predicted):
             encode_bin(coder, out, states, MODE_REST, (rest >> bit) & 1)
 
 
-@kernel
+@inlined
 def any_level(levels):
     """Whether a level is not 0."""
     return np.count_nonzero(levels) > 0

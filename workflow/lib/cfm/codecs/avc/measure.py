@@ -13,7 +13,7 @@ import numpy as np
 from cfm.codecs.avc.tables import NORM4, STEP4, STEP8, ZIGZAG4, ZIGZAG8
 from cfm.codecs.avc.transform import forward4
 from cfm.codecs.distortion import ROWS4, ROWS8, Metric
-from cfm.codecs.kernels import kernel
+from cfm.codecs.kernels import inlined, kernel
 
 PLAIN, FREQUENCY, SAMPLES, FLAGS = range(4)
 
@@ -116,14 +116,29 @@ def add_squares(values, rows, top, left, out):
             out[side * u + v] += total * total
 
 
-@kernel
-def block_distortion(flags, sse, frequency, samples, rows, error, scratch):
-    """Distortion of the error (16,) of a 4x4 block, with the entries of a `Local` for its plane and, `rows`, block."""
+@inlined
+def squared(error):
+    """Sum of the squares of the errors (16,) of a 4x4 block."""
     total = 0
     for k in range(16):
         total += error[k] * error[k]
+    return total
+
+
+@inlined
+def block_distortion(flags, sse, frequency, samples, rows, error, scratch):
+    """Distortion of the error (16,) of a 4x4 block, with the entries of a `Local` for its plane and, `rows`, block."""
+    if flags[PLAIN]:
+        return sse * squared(error)
+    return _weighted_distortion(flags, sse, frequency, samples, rows, error, scratch)
+
+
+@kernel
+def _weighted_distortion(flags, sse, frequency, samples, rows, error, scratch):
+    """Apart from the squared error alone, so that the choice between them is small enough to be inlined."""
+    total = squared(error)
     distortion = sse * total
-    if flags[PLAIN] or total == 0:
+    if total == 0:
         return distortion
     if flags[FREQUENCY]:
         forward4(error, scratch)

@@ -10,13 +10,13 @@ import numpy as np
 
 from cfm.codecs.avc.tables import CHROMA_DC, LAST, LAST8, LEVEL, LUMA8, SIGNIFICANT, SIGNIFICANT8
 from cfm.codecs.cabac import BIN_COST, BIT, encode_bin, encode_bypass
-from cfm.codecs.kernels import kernel
+from cfm.codecs.kernels import inlined, kernel
 
 LARGEST_PREFIX = 14  # of a level's magnitude less 1; above it Exp-Golomb of order 0
 COUNTS = np.array([16, 15, 16, 4, 15, 64])
 
 
-@kernel
+@inlined
 def significance_context(category, position):
     """Context of the flag that the level at a position is not 0."""
     if category == LUMA8:
@@ -24,7 +24,7 @@ def significance_context(category, position):
     return SIGNIFICANT[category] + (min(position, 2) if category == CHROMA_DC else position)
 
 
-@kernel
+@inlined
 def last_context(category, position):
     """Context of the flag that no level after this one is not 0."""
     if category == LUMA8:
@@ -79,7 +79,7 @@ def _code_exp_golomb(coder, out, value):
         encode_bypass(coder, out, (value >> bit) & 1)
 
 
-@kernel
+@inlined
 def magnitude_cost(states, base, magnitude, ones, larger, most_larger):
     """Cost of a level's magnitude and sign, contexts as they are."""
     state = states[base + (0 if larger else min(4, 1 + ones))]

@@ -14,7 +14,7 @@ from cfm.codecs.avc.state import CBP, CHROMA, I4, I8, I16, PREVIOUS_QP, QP
 from cfm.codecs.avc.tables import CHROMA_QP, CONTEXTS
 from cfm.codecs.avc.whole_search import search16
 from cfm.codecs.cabac import BIT, COST, COUNTING, FIELDS
-from cfm.codecs.kernels import kernel
+from cfm.codecs.kernels import copy_line, kernel
 
 TRIED16 = 2  # of the four modes of 16x16 prediction
 SPARE = 1.05  # a search is given up where a part costs so many times the best found
@@ -116,7 +116,7 @@ def search_macroblock(frame, local, candidates, my, mx, qp, share, states, setti
             mb.chroma[:] = first.chroma
             mb.chroma_dc[:] = first.chroma_dc
             mb.chroma_ac[:] = first.chroma_ac
-        trial[:] = states
+        copy_line(states, trial)
         coder[COST] = 0
         if cabac:
             code_macroblock(coder, no_output, trial, frame, mb, my, mx)

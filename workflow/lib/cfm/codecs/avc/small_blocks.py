@@ -8,17 +8,17 @@ from cfm.codecs.avc.residual import choose_levels, code_levels
 from cfm.codecs.avc.tables import CODED_BLOCK, LEVEL4, ZIGZAG4
 from cfm.codecs.avc.transform import dequantise4, inverse4
 from cfm.codecs.cabac import BIN_COST, COST
-from cfm.codecs.kernels import kernel
+from cfm.codecs.kernels import inlined, kernel
 
 
-@kernel
+@inlined
 def flag_costs(states, category, flags, row, column, out):
     """Costs of coded_block_flag 0 and 1 of a block; row and column count blocks."""
     state = states[CODED_BLOCK + 4 * category + flags[row + 1, column] + 2 * flags[row, column + 1]]
     out[0], out[1] = BIN_COST[state], BIN_COST[state ^ 1]
 
 
-@kernel
+@inlined
 def block_residual(source, prediction, side, row, column, out):
     """Source less prediction (of that side, in raster order) of the 4x4 block at row and column of blocks."""
     for i in range(4):
@@ -27,7 +27,7 @@ def block_residual(source, prediction, side, row, column, out):
             out[4 * i + j] = source[y, x] - prediction[side * y + x]
 
 
-@kernel
+@inlined
 def choose_ac(
     coder,
     no_output,
@@ -84,7 +84,7 @@ def choose_ac(
     return coded
 
 
-@kernel
+@inlined
 def reconstruct_ac(levels, dc, qp, prediction, buffer, out):
     """Samples of a block from its AC levels in scan order and its dequantised DC coefficient; buffer: (2, 16)."""
     raster, coefficients = buffer[0], buffer[1]
@@ -96,7 +96,7 @@ def reconstruct_ac(levels, dc, qp, prediction, buffer, out):
     inverse4(coefficients, prediction, out)
 
 
-@kernel
+@inlined
 def reconstruct_dc(dc, prediction, buffer, out):
     """Samples of a block that has its dequantised DC coefficient alone; buffer: (2, 16)."""
     buffer[0] = 0
@@ -104,7 +104,7 @@ def reconstruct_dc(dc, prediction, buffer, out):
     inverse4(buffer[0], prediction, out)
 
 
-@kernel
+@inlined
 def store_block(local, plane, place, source, block, row, column, buffer, out):
     """Put a 4x4 block into a larger one, at row and column of blocks; returns its distortion.
 

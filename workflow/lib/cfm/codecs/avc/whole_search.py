@@ -20,7 +20,7 @@ from cfm.codecs.avc.tables import AC16, BLOCK_X, BLOCK_Y, CONTEXTS, DC16, SCALE4
 from cfm.codecs.avc.transform import dequantise_dc16, forward4, hadamard4
 from cfm.codecs.avc.whole_prediction import predict16
 from cfm.codecs.cabac import BIT, COST, COUNTING, FIELDS
-from cfm.codecs.kernels import kernel
+from cfm.codecs.kernels import copy_line, kernel
 
 MODES16 = 4
 
@@ -79,7 +79,7 @@ def search16(frame, local, mb, my, mx, qp, lambda_, level_lambda, states, tried,
             break
         costs[mode] = np.inf
         prediction = predictions[mode]
-        trial[:] = states
+        copy_line(states, trial)
         for block in range(16):
             block_residual(source, prediction, 16, BLOCK_Y[block], BLOCK_X[block], coefficients[block])
             forward4(coefficients[block], coefficients[block])
