@@ -48,8 +48,8 @@ def make_codec(name: str, **options: Any) -> Codec:
         "avc", "x264", "x265", "kvazaar", "vvenc", "cheng2020-attn" or "elic".
     **options
         Of "avc": `deltas`, `chroma_offset`, `cabac` and `effort`; see `cfm.codecs.avc.codec`. Of other encoders:
-        `preset`. Of learned codecs: `weights`, the path of every point's file by the point's number (checked against the
-        manifest beside it, if there is one); and `architecture`, a mapping with the arguments of
+        `preset`. Of learned codecs: `weights`, the path of every point's file by the point's number (checked against
+        the manifest beside it, if there is one); and `architecture`, a mapping with the arguments of
         `cfm.codecs.learned.architecture.Architecture`, where the files do not describe their network.
 
     Raises

@@ -12,10 +12,11 @@ import numpy as np
 
 from cfm.codecs.avc.tables import NORM4, STEP4, STEP8, ZIGZAG4, ZIGZAG8
 from cfm.codecs.avc.transform import forward4
-from cfm.codecs.distortion import ROWS4, ROWS8, Metric
+from cfm.codecs.distortion import ROWS8, Metric
 from cfm.codecs.kernels import inlined, kernel
 
 PLAIN, FREQUENCY, SAMPLES, FLAGS = range(4)
+LANES = 4  # products that are summed up side by side
 
 
 class Local(NamedTuple):
@@ -29,10 +30,13 @@ class Local(NamedTuple):
         Weight of the squared error, by plane.
     frequency, samples : arrays (3, 16)
         Weights of the integer transform's coefficients and of samples.
-    rows : array (3, 16, N, 16)
-        Rows whose product with the error of a block counts squared: factors and sketches.
+    rows : array (3, 16, 16, N)
+        Columns whose product with the error of a block counts squared: sketches, then factors, both filled up with
+        zeros to multiples of `LANES`.
     diagonal4, diagonal8 : arrays (3, 16, 16) and (4, 64)
         Distortion of an error of 1 in an orthonormal coefficient of a block, of 4x4 in all planes, of 8x8 in luma.
+    half : array (4, 8, N)
+        For `add_squares`.
     """
 
     flags: np.ndarray
@@ -42,19 +46,26 @@ class Local(NamedTuple):
     rows: np.ndarray
     diagonal4: np.ndarray
     diagonal8: np.ndarray
+    half: np.ndarray
+
+
+def filled_up(count: int) -> int:
+    """The next multiple of `LANES`."""
+    return -(-count // LANES) * LANES
 
 
 def new_local(metric: Metric) -> Local:
     """A local distortion of the size that a metric needs."""
-    count = metric.factors.shape[1] + len(metric.sketches[0])
+    count = filled_up(len(metric.sketches[0])) + filled_up(metric.factors.shape[1])
     return Local(
         flags=np.array([metric.plain, metric.has_frequency, metric.has_samples]),
         sse=metric.sse,
         frequency=np.zeros((3, 16)),
         samples=np.zeros((3, 16)),
-        rows=np.zeros((3, 16, count, 16)),
+        rows=np.zeros((3, 16, 16, count)),
         diagonal4=np.ones((3, 16, 16)) * metric.sse[:, None, None],
         diagonal8=np.ones((4, 64)) * metric.sse[0],
+        half=np.empty((4, 8, count)),
     )
 
 
@@ -62,58 +73,74 @@ def new_local(metric: Metric) -> Local:
 def localise(metric, my, mx, local):
     """Bring a metric into its local form for the macroblock at row my and column mx."""
     factors, sketches = metric.factors.shape[1], metric.sketches[0].shape[0]
+    used = (sketches + LANES - 1) // LANES * LANES
+    values, squares = np.empty(16), np.empty(16)
+    for block in range(4):
+        for k in range(64):
+            local.diagonal8[block, k] = metric.sse[0] + metric.weights[0, my, mx] * metric.diagonal8[0, k]
     for plane in range(3):
         side = 4 if plane == 0 else 2
         weight = metric.weights[plane, my, mx]
-        root = np.sqrt(weight)
+        root, sketched = np.sqrt(weight), metric.sketches[plane]
         for k in range(16):
             local.frequency[plane, k] = weight * metric.frequency[plane, k] / NORM4[k]
             local.samples[plane, k] = weight * metric.samples[plane, k]
         for block in range(side * side):
-            row, column = side * my + block // side, side * mx + block % side
+            row, column = block // side, block % side
+            rows = local.rows[plane, block]
             for factor in range(factors):
                 for k in range(16):
-                    local.rows[plane, block, factor, k] = root * metric.factors[plane, factor, k]
+                    rows[k, used + factor] = root * metric.factors[plane, factor, k]
+            squares[:] = 0
             for sketch in range(sketches):
                 for k in range(16):
-                    value = metric.sketches[plane][sketch, 4 * row + (k >> 2), 4 * column + (k & 3)]
-                    local.rows[plane, block, factors + sketch, k] = value
+                    y, x = 4 * (side * my + row) + (k >> 2), 4 * (side * mx + column) + (k & 3)
+                    values[k] = sketched[sketch, y, x]
+                    rows[k, sketch] = values[k]
+                forward4(values, values)
+                for k in range(16):
+                    squares[k] += values[k] * values[k] / NORM4[k]
             for k in range(16):
-                local.diagonal4[plane, block, k] = metric.sse[plane] + weight * metric.diagonal4[plane, k]
-            for sketch in range(sketches):
-                add_squares(local.rows[plane, block, factors + sketch], ROWS4, 0, 0, local.diagonal4[plane, block])
-    for block in range(4):
-        for k in range(64):
-            local.diagonal8[block, k] = metric.sse[0] + metric.weights[0, my, mx] * metric.diagonal8[0, k]
-        # Sketches of different 4x4 blocks do not add up before the square.
-        for part in range(4):
-            row, column = part >> 1, part & 1
-            small = 4 * (2 * (block >> 1) + row) + 2 * (block & 1) + column
-            for sketch in range(sketches):
-                values = local.rows[0, small, factors + sketch]
-                add_squares(values, ROWS8, 4 * row, 4 * column, local.diagonal8[block])
+                local.diagonal4[plane, block, k] = metric.sse[plane] + weight * metric.diagonal4[plane, k] + squares[k]
+            if plane == 0 and sketches:
+                # Sketches of different 4x4 blocks do not add up before the square.
+                diagonal = local.diagonal8[2 * (row >> 1) + (column >> 1)]
+                add_squares(rows, used, 4 * (row & 1), 4 * (column & 1), local.half, diagonal)
 
 
 @kernel
-def add_squares(values, rows, top, left, out):
-    """Add the squared coefficients of a 4x4 block, which stands at (top, left) in a block of zeros, to `out`.
+def add_squares(values, count, top, left, half, out):
+    """Add the squared 8x8 coefficients of 4x4 blocks, which stand at (top, left) in blocks of zeros, to `out`.
 
-    rows: those of an orthonormal transform of n samples; `out` has n * n entries.
+    Parameters
+    ----------
+    values : array (16, N)
+        Samples of N blocks; the first `count`, a multiple of `LANES`, are used.
+    top, left : int
+        0 or 4.
+    half : array (4, 8, N)
+        Overwritten.
+    out : array (64,)
+        Sums of squares.
     """
-    side = rows.shape[0]
-    half = np.empty((4, side))
     for i in range(4):
-        for v in range(side):
-            total = 0.0
-            for j in range(4):
-                total += values[4 * i + j] * rows[v, left + j]
-            half[i, v] = total
-    for u in range(side):
-        for v in range(side):
-            total = 0.0
-            for i in range(4):
-                total += half[i, v] * rows[u, top + i]
-            out[side * u + v] += total * total
+        for v in range(8):
+            w0, w1, w2, w3 = ROWS8[v, left], ROWS8[v, left + 1], ROWS8[v, left + 2], ROWS8[v, left + 3]
+            for n in range(count):
+                first = values[4 * i, n] * w0 + values[4 * i + 1, n] * w1
+                half[i, v, n] = first + (values[4 * i + 2, n] * w2 + values[4 * i + 3, n] * w3)
+    for u in range(8):
+        w0, w1, w2, w3 = ROWS8[u, top], ROWS8[u, top + 1], ROWS8[u, top + 2], ROWS8[u, top + 3]
+        for v in range(8):
+            # Sums that do not wait for each other.
+            even = odd = 0.0
+            for n in range(0, count, 2):
+                p = (half[0, v, n] * w0 + half[1, v, n] * w1) + (half[2, v, n] * w2 + half[3, v, n] * w3)
+                q = half[0, v, n + 1] * w0 + half[1, v, n + 1] * w1
+                q += half[2, v, n + 1] * w2 + half[3, v, n + 1] * w3
+                even += p * p
+                odd += q * q
+            out[8 * u + v] += even + odd
 
 
 @inlined
@@ -135,7 +162,7 @@ def block_distortion(flags, sse, frequency, samples, rows, error, scratch):
 
 @kernel
 def _weighted_distortion(flags, sse, frequency, samples, rows, error, scratch):
-    """Apart from the squared error alone, so that the choice between them is small enough to be inlined."""
+    """Apart from the squared error alone: inlined as well, it is slower."""
     total = squared(error)
     distortion = sse * total
     if total == 0:
@@ -147,16 +174,14 @@ def _weighted_distortion(flags, sse, frequency, samples, rows, error, scratch):
     if flags[SAMPLES]:
         for k in range(16):
             distortion += samples[k] * (error[k] * error[k])
-    for row in range(rows.shape[0]):
-        # Four sums that do not wait for each other.
+    for n in range(0, rows.shape[1], LANES):
         a = b = c = d = 0.0
-        for k in range(0, 16, 4):
-            a += rows[row, k] * error[k]
-            b += rows[row, k + 1] * error[k + 1]
-            c += rows[row, k + 2] * error[k + 2]
-            d += rows[row, k + 3] * error[k + 3]
-        product = (a + b) + (c + d)
-        distortion += product * product
+        for k in range(16):
+            a += rows[k, n] * error[k]
+            b += rows[k, n + 1] * error[k]
+            c += rows[k, n + 2] * error[k]
+            d += rows[k, n + 3] * error[k]
+        distortion += (a * a + b * b) + (c * c + d * d)
     return distortion
 
 

@@ -8,7 +8,7 @@ from cfm.codecs.avc.residual import choose_levels, code_levels
 from cfm.codecs.avc.tables import CODED_BLOCK, LEVEL4, ZIGZAG4
 from cfm.codecs.avc.transform import dequantise4, inverse4
 from cfm.codecs.cabac import BIN_COST, COST
-from cfm.codecs.kernels import inlined, kernel
+from cfm.codecs.kernels import inlined
 
 
 @inlined
