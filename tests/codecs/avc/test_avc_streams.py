@@ -4,6 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from cfm.codecs.distortion import Distortion
 from cfm.codecs.external.decoding import decode_annex_b
 from cfm.codecs.picture import Picture, plane_shapes
 from cfm.codecs.registry import make_codec
+from cfm.data.colour import rgb_to_yuv420
+from cfm.data.images import read_rgb
+from cfm.data.scenes.compose import generate_scene
 from cfm.errors import BitstreamError, ConfigurationError, InputError
 
 SIZES = ((1, 1), (1, 67), (16, 16), (17, 3), (43, 67), (48, 32), (67, 43))
@@ -30,6 +34,7 @@ def textured(shape, rng):
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
+REAL = Path("../shared/coco-mini/val2017")
 CONTENTS = {
     "textured": textured,
     "noise": lambda shape, rng: rng.integers(0, 256, shape, dtype=np.uint8),
@@ -77,6 +82,22 @@ def test_a_decoder_reconstructs_what_the_encoder_did(content, cabac):
         picture = picture_of(content, height, width)
         encoded = encode_picture(picture, qp, distortion, cabac=cabac, deblocking=False)
         assert matches(encoded), f"{content} {width}x{height}, QP {qp}, cabac {cabac}, data {with_data}"
+
+
+def natural_pictures():
+    """An embedded scene, and real pictures where the validation data lies beside the checkout."""
+    scene = generate_scene(1, "val2017", 0, 160, 112).rgb
+    real = [read_rgb(path)[:150, :175] for path in sorted(REAL.glob("*.jpg"))[:3]]
+    return [rgb_to_yuv420(np.ascontiguousarray(rgb)) for rgb in (scene, *real)]
+
+
+@pytest.mark.parametrize("cabac", [True, False])
+def test_natural_pictures_are_reconstructed_as_the_encoder_did(cabac):
+    for index, picture in enumerate(natural_pictures()):
+        data = weighted(picture.height, picture.width)
+        for qp, distortion, options in itertools.product(QPS, (None, data), ({}, {"deltas": (-2, 0, 2), "effort": 3})):
+            encoded = encode_picture(picture, qp, distortion, cabac=cabac, deblocking=False, **options)
+            assert matches(encoded), f"picture {index}, QP {qp}, cabac {cabac}, {options}"
 
 
 @pytest.mark.parametrize("cabac", [True, False])
