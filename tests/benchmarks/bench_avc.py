@@ -37,7 +37,7 @@ SETTINGS = (
     (f"five delta-QPs, effort {EFFORT}", {"deltas": DELTAS, "effort": EFFORT}, -5.0),
 )
 HEIGHT, WIDTH = 480, 640
-PICTURES = 12
+PICTURES = 24
 REAL = Path("../shared/coco-mini/val2017")
 
 
@@ -47,7 +47,7 @@ def pictures() -> tuple[str, list[Picture]]:
         found = (read_rgb(path) for path in sorted(REAL.glob("*.jpg")))
         return "COCO", [rgb_to_yuv420(rgb) for rgb in found if rgb.shape[:2] == (HEIGHT, WIDTH)][:PICTURES]
     scenes = (generate_scene(1, "val2017", index, WIDTH, HEIGHT) for index in range(PICTURES))
-    return "scenes", [rgb_to_yuv420(scene.rgb) for scene in scenes]
+    return "scenes", [rgb_to_yuv420(scene.image) for scene in scenes]
 
 
 def psnr_db(picture: Picture, planes) -> float:

@@ -86,7 +86,7 @@ def test_a_decoder_reconstructs_what_the_encoder_did(content, cabac):
 
 def natural_pictures():
     """An embedded scene, and real pictures where the validation data lies beside the checkout."""
-    scene = generate_scene(1, "val2017", 0, 160, 112).rgb
+    scene = generate_scene(1, "val2017", 0, 160, 112).image
     real = [read_rgb(path)[:150, :175] for path in sorted(REAL.glob("*.jpg"))[:3]]
     return [rgb_to_yuv420(np.ascontiguousarray(rgb)) for rgb in (scene, *real)]
 

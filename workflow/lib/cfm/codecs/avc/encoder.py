@@ -25,7 +25,9 @@ from cfm.errors import ConfigurationError
 # Set by BD-rate against x264.
 LAMBDA = 0.6  # of 2^((QP - 12) / 3)
 CHROMA_WEIGHT = 1.4
-TRIED, TRIED_AGAIN = 4, 3  # modes of a block that are tried in full, at first and in other trials of the macroblock
+# Modes of a block that are tried in full, in the first trial of a macroblock (one more for every two of effort) and in
+# others.
+TRIED, TRIED_AGAIN = 4, 3
 LEVEL_SHARES = (0.8, 0.65, 1.0, 0.5, 1.25)  # of lambda, in the choice of levels: one after the other, by effort
 RETURN_BITS = 4.0  # that a macroblock of another QP than the slice's is charged
 KINDS = BEST = 3
@@ -128,7 +130,7 @@ def settings_of(
         RETURN_BITS,
         chroma_weight,
         chroma_offset,
-        TRIED,
+        TRIED + effort // 2,
         TRIED_AGAIN,
         cabac,
         deblocking,
@@ -164,7 +166,7 @@ def encode_picture(
     deblocking : bool
         Whether the decoder filters the edges of blocks.
     effort : int
-        1 to `LARGEST_EFFORT`: how many ways to choose its levels are tried in a macroblock.
+        1 to `LARGEST_EFFORT`: how many ways to choose its levels are tried in a macroblock, with more modes.
 
     Raises
     ------
