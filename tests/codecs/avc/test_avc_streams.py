@@ -117,7 +117,7 @@ def test_the_luma_that_decisions_are_made_by_is_what_a_decoder_shows(content, ca
         assert np.array_equal(shown[:83, :67], encoded.shown_luma[:83, :67]), f"QP {qp}, {deltas}, effort {effort}"
 
 
-def test_more_effort_and_more_qps_lower_the_cost():
+def test_more_effort_lowers_the_cost():
     picture = picture_of("textured", 240, 320)
 
     def cost(**options):
@@ -127,6 +127,12 @@ def test_more_effort_and_more_qps_lower_the_cost():
 
     assert cost(effort=5) < 0.995 * cost()
     assert cost(deltas=(-2, -1, 0, 1, 2), effort=5) < 0.995 * cost()
+
+
+def test_effort_counts_where_the_nearest_qp_does_not_exist():
+    picture = picture_of("textured", 64, 64)
+    streams = {encode_picture(picture, 51, deltas=(-3, 2), effort=effort).stream for effort in (1, 5)}
+    assert len(streams) == 2
 
 
 @pytest.mark.parametrize("qp", [10, 30, 40])
@@ -173,7 +179,7 @@ def test_a_distortion_of_squared_errors_is_none():
 def test_kernels_run_without_the_compiler():
     program = (
         "import numpy as np, sys\n"
-        "from cfm.codecs.avc.encoder import encode_picture, lambda_of\n"
+        "from cfm.codecs.avc.encoder import encode_picture\n"
         "from cfm.codecs.picture import Picture\n"
         "planes = tuple(np.arange(n * n, dtype=np.uint8).reshape(n, n) for n in (16, 8, 8))\n"
         "sys.stdout.buffer.write(encode_picture(Picture(planes, 'yuv420', 8), 30).stream)\n"

@@ -75,7 +75,7 @@ class Settings(NamedTuple):
     qp : int
         QP of the slice.
     deltas : array of int64
-        What may be added to it in a macroblock, the nearest to 0 first.
+        What may be added to it in a macroblock, the nearest to 0 first; the sums are QPs that there are.
     level_shares : array
         Shares of lambda in the choice of levels, each for a trial of a macroblock at the first QP.
     lambda_ : float
@@ -118,9 +118,10 @@ def settings_of(
     """
     chroma_qp = int(CHROMA_QP[min(LARGEST_QP, max(0, qp + chroma_offset))])
     chroma_weight = CHROMA_WEIGHT * 2 ** ((qp - chroma_qp) / 3)
-    if not any(0 <= qp + delta <= LARGEST_QP for delta in deltas):
+    possible = {delta for delta in deltas if 0 <= qp + delta <= LARGEST_QP}
+    if not possible:
         raise ConfigurationError(f"no QP within 0 to {LARGEST_QP}: {qp} with the delta QPs {list(deltas)}; name others")
-    nearest_first = np.array(sorted(set(deltas), key=lambda delta: (abs(delta), delta)), np.int64)
+    nearest_first = np.array(sorted(possible, key=lambda delta: (abs(delta), delta)), np.int64)
     lambda_ = lambda_of(qp)
     return Settings(
         qp,
@@ -252,11 +253,8 @@ def choose_macroblock(frame, local, candidates, my, mx, states, settings):
     for trial in range(deltas + len(settings.level_shares) - 1):
         delta = settings.deltas[trial if trial < deltas else 0]
         share = settings.level_shares[max(0, trial - deltas + 1)]
-        qp = settings.qp + delta
-        if not 0 <= qp <= LARGEST_QP:
-            continue
         chosen, coded = search_macroblock(
-            frame, local, candidates, my, mx, qp, share, states, settings, tried, chroma_mode, costs
+            frame, local, candidates, my, mx, settings.qp + delta, share, states, settings, tried, chroma_mode, costs
         )
         # Whoever leaves the slice's QP has to come back to it.
         cost = costs[chosen] + (settings.lambda_ * settings.return_bits if delta else 0.0)
