@@ -94,7 +94,7 @@ def encode(
     if (rdo == "idse") != (sketch is not None):
         raise click.UsageError("--rdo idse goes with --sketch FILE, which `cfm sketch` makes")
     options = {"deltas": delta_qp, "effort": effort, "cabac": entropy == "cabac"}
-    coded, size_bytes = encode_file(picture, output, qp, sketch, tau, **options)
+    coded, size_bytes = encode_file(picture, output, codec, qp, sketch, tau, **options)
     rate_bpp = 8 * size_bytes / coded.pixels
     click.echo(f"{output}: {codec}, {coded.width}x{coded.height}, {size_bytes} bytes, {rate_bpp:.4f} bpp")
 

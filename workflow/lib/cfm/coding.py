@@ -7,9 +7,10 @@ from typing import Any
 
 from PIL import Image
 
-from cfm.codecs.avc.codec import Avc
 from cfm.codecs.distortion import Distortion, is_distortion, load_distortion
 from cfm.codecs.picture import Picture
+from cfm.codecs.registry import make_codec
+from cfm.codecs.sealed import codec_of
 from cfm.data.colour import rgb_to_yuv420, yuv420_to_rgb
 from cfm.data.images import read_rgb
 from cfm.data.y4m import read_y4m, write_y4m
@@ -56,11 +57,11 @@ def read_guidance(path: Path, tau: float) -> Distortion:
 
 
 def encode_file(
-    source: Path, target: Path, qp: int, sketch: Path | None, tau: float, **options: Any
+    source: Path, target: Path, name: str, qp: int, sketch: Path | None, tau: float, **options: Any
 ) -> tuple[Picture, int]:
-    """Code a picture's file with the encoder's options; returns the picture and the bytes of its stream."""
-    codec, picture = Avc(**options), read_picture(source)
-    stream = codec.encode(picture, qp, read_guidance(sketch, tau) if sketch else None)
+    """Code a picture with one of our encoders and its options; returns the picture and the bytes of its stream."""
+    codec, picture = make_codec(name, **options), read_picture(source)
+    stream = codec.encode(picture, qp, **({"distortion": read_guidance(sketch, tau)} if sketch else {}))
     with atomic_path(target) as temporary:
         temporary.write_bytes(stream)
     return picture, len(stream)
@@ -75,7 +76,8 @@ def decode_file(source: Path, target: Path) -> Picture:
         If the stream is damaged; nothing is written.
     """
     try:
-        picture = Avc().decode(source.read_bytes())
+        stream = source.read_bytes()
+        picture = make_codec(codec_of(stream)).decode(stream)
     except BitstreamError as error:
         raise BitstreamError(f"{source}: {error}") from None
     except OSError as error:

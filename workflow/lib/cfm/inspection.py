@@ -49,14 +49,17 @@ def pack_lines(path: Path) -> Iterator[str]:
 
 def stream_line(name: str, stream: bytes) -> str:
     """What one stream is: codec, geometry and size."""
-    from cfm.codecs.avc.codec import Avc
-    from cfm.codecs.avc.syntax import START_CODE
+    from cfm.codecs.annex_b import START_CODE
     from cfm.codecs.container import EXTERNAL_MAGIC, LEARNED_MAGIC, read_external, read_learned
+    from cfm.codecs.registry import make_codec
+    from cfm.codecs.sealed import codec_of
     from cfm.features.mosaic import HEADER_BYTES, read_header
 
     if stream.startswith(START_CODE):
-        picture = Avc().decode(stream)
-        return f"{name}: avc, Annex B, {picture.layout}, 8 bit, {picture.width}x{picture.height}, {len(stream)} bytes"
+        codec = make_codec(codec_of(stream))
+        picture = codec.decode(stream)
+        form = f"{picture.layout}, {picture.bit_depth} bit, {picture.width}x{picture.height}"
+        return f"{name}: {codec.name}, Annex B, {form}, {len(stream)} bytes"
     magic = stream[0] if stream else None
     if magic == EXTERNAL_MAGIC:
         found = read_external(stream)

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from numba.core import config
 
-SOURCES = ("kernels.py", "cabac.py", "distortion.py", "avc/*.py")
+SOURCES = ("kernels.py", "cabac.py", "distortion.py", "avc/*.py", "hevc/*.py")
 
 
 @cache

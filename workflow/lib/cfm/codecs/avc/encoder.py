@@ -18,6 +18,7 @@ from cfm.codecs.avc.syntax import SLICE_IDR, nal_unit, picture_parameters, seque
 from cfm.codecs.avc.tables import CHROMA_QP, initial_states
 from cfm.codecs.cabac import BIT, POSITION, encode_terminate, new_coder
 from cfm.codecs.distortion import Distortion, metric_of
+from cfm.codecs.encoded import EncodedPicture, padded
 from cfm.codecs.kernels import kernel
 from cfm.codecs.picture import Picture
 from cfm.errors import ConfigurationError
@@ -35,36 +36,9 @@ LARGEST_QP, LARGEST_EFFORT = 51, len(LEVEL_SHARES)
 BYTES_A_MACROBLOCK = 1600  # random samples of 0 and 255 take 770 at QP 0
 
 
-class EncodedPicture(NamedTuple):
-    """A stream and what the encoder knows of it.
-
-    Attributes
-    ----------
-    stream : bytes
-        Annex B.
-    planes : tuple of arrays uint8
-        What a decoder makes of it without deblocking, of the coded size: multiples of 16 (luma) and 8 (chroma).
-    shown_luma : array uint8
-        Luma as a decoder shows it, of the coded size.
-    counted_bits : float
-        Bits of the slice's macroblocks as the decisions counted them.
-    """
-
-    stream: bytes
-    planes: tuple[np.ndarray, np.ndarray, np.ndarray]
-    shown_luma: np.ndarray
-    counted_bits: float
-
-
 def lambda_of(qp: int) -> float:
     """Squared error that a bit is worth at a QP."""
     return LAMBDA * 2 ** ((qp - 12) / 3)
-
-
-def padded(plane: np.ndarray, multiple: int) -> np.ndarray:
-    """A plane extended to multiples of a side by its last row and column."""
-    height, width = plane.shape
-    return np.pad(plane, ((0, -height % multiple), (0, -width % multiple)), mode="edge")
 
 
 class Settings(NamedTuple):

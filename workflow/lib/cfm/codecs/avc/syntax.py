@@ -2,47 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from cfm.codecs.annex_b import BitWriter, annex_b_unit
 from cfm.errors import InputError
 
-START_CODE = b"\0\0\0\1"
 SLICE_IDR, SEQUENCE, PICTURE = 5, 7, 8
 HIGH_PROFILE = 100
 # level_idc and the largest frame in macroblocks (table A-1), without the levels that allow no larger frame.
 LEVELS = ((10, 99), (11, 396), (21, 792), (22, 1620), (31, 3600), (32, 5120), (40, 8192), (42, 8704), (50, 22080))
 LEVELS += ((51, 36864), (60, 139264))
-
-
-class BitWriter:
-    """Bits, most significant first."""
-
-    def __init__(self) -> None:
-        self.bits: list[int] = []
-
-    def put(self, value: int, count: int) -> None:
-        """An unsigned number of `count` bits."""
-        self.bits += [(value >> shift) & 1 for shift in range(count - 1, -1, -1)]
-
-    def ue(self, value: int) -> None:
-        """An unsigned Exp-Golomb code."""
-        length = (value + 1).bit_length()
-        self.put(0, length - 1)
-        self.put(value + 1, length)
-
-    def se(self, value: int) -> None:
-        """A signed Exp-Golomb code."""
-        self.ue(2 * value - 1 if value > 0 else -2 * value)
-
-    def stop(self) -> bytes:
-        """The bytes, after a stop bit and zeros to the next byte."""
-        self.put(1, 1)
-        return self.aligned(0)
-
-    def aligned(self, filler: int) -> bytes:
-        """The bytes, filled up with a bit."""
-        bits = self.bits + [filler] * (-len(self.bits) % 8)
-        return np.packbits(np.array(bits, np.uint8)).tobytes()
 
 
 def level_of(rows: int, columns: int) -> int:
@@ -62,15 +29,8 @@ def level_of(rows: int, columns: int) -> int:
 
 
 def nal_unit(kind: int, payload: bytes) -> bytes:
-    """A NAL unit with its start code and emulation prevention."""
-    out, zeros = bytearray(), 0
-    for byte in payload:
-        if zeros >= 2 and byte <= 3:
-            out.append(3)
-            zeros = 0
-        out.append(byte)
-        zeros = zeros + 1 if byte == 0 else 0
-    return START_CODE + bytes([3 << 5 | kind]) + bytes(out)
+    """A NAL unit of a picture that others refer to, with its start code."""
+    return annex_b_unit(bytes([3 << 5 | kind]), payload)
 
 
 def sequence_parameters(height: int, width: int) -> bytes:

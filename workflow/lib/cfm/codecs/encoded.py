@@ -1,0 +1,34 @@
+"""What our intra encoders take and return: planes extended to whole blocks, a stream and what it decodes to."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class EncodedPicture(NamedTuple):
+    """A stream and what the encoder knows of it.
+
+    Attributes
+    ----------
+    stream : bytes
+        Annex B.
+    planes : tuple of arrays uint8
+        What a decoder makes of it without deblocking, of the coded size: whole blocks.
+    shown_luma : array uint8
+        Luma as a decoder shows it, of the coded size.
+    counted_bits : float
+        Bits of the slice's data as the decisions counted them.
+    """
+
+    stream: bytes
+    planes: tuple[np.ndarray, np.ndarray, np.ndarray]
+    shown_luma: np.ndarray
+    counted_bits: float
+
+
+def padded(plane: np.ndarray, multiple: int) -> np.ndarray:
+    """A plane extended to multiples of a side by its last row and column."""
+    height, width = plane.shape
+    return np.pad(plane, ((0, -height % multiple), (0, -width % multiple)), mode="edge")
