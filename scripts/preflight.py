@@ -24,13 +24,11 @@ def preflight(networks: list[tuple[str, dict]], learned: list[dict], standard: l
             )
         progress.step()
     for arguments in standard:
-        codec = make_codec(**arguments)
-        if hasattr(codec, "warm_up"):
-            codec.warm_up()  # once, not in each of the jobs that start side by side
+        make_codec(**arguments).warm_up()  # once, not in each of the jobs that start side by side
         progress.step()
     for arguments in learned:
         weights = {int(point): path for point, path in arguments["weights"].items()}  # JSON's keys are strings
-        make_codec(**arguments | {"weights": weights}).load()
+        make_codec(**arguments | {"weights": weights}).warm_up()
         progress.step()
 
 

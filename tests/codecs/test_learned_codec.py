@@ -143,7 +143,7 @@ def test_other_weights_and_other_families_are_told(folder, tmp_path):
     with pytest.raises(BitstreamError, match="point 0"):
         codec_of(folder, "elic", (1,)).decode(stream)
     with pytest.raises(ConfigurationError, match="not of elic"):
-        make_codec("elic", weights={0: folder / "cheng2020-attn" / "0.safetensors"}).load()
+        make_codec("elic", weights={0: folder / "cheng2020-attn" / "0.safetensors"}).warm_up()
 
 
 def test_wrong_use(folder):
@@ -239,11 +239,11 @@ def test_manifest_and_digest(folder, tmp_path):
     entry = json.loads(path.read_text())["models"]["0.safetensors"]
     assert entry["sha256"] == expected_sha256(weights)
     assert entry["log"][-1] == {"iteration": 2, "loss": 2.25}
-    make_codec("elic", weights={0: weights}).load()
+    make_codec("elic", weights={0: weights}).warm_up()
     save_weights(weights, build_model(architecture), architecture)
     assert codec_digest("elic", weights={0: weights}) != before
     with pytest.raises(WeightsError, match="checksum"):
-        make_codec("elic", weights={0: weights}).load()
+        make_codec("elic", weights={0: weights}).warm_up()
     with pytest.raises(CfmError, match="does not list"):
         make_codec("elic", weights={0: tmp_path / "1.safetensors"})
 

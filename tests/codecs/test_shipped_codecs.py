@@ -31,7 +31,7 @@ def test_points_load_against_their_manifest_and_code(folder):
     weights = {point: SHIPPED / folder / f"{point}.safetensors" for point in range(4)}
     assert sorted(content["models"]) == [path.name for path in weights.values()]
     codec = make_codec(content["family"], weights=weights)
-    codec.load()
+    codec.warm_up()
     assert load_model(weights[0]).architecture.as_dict() == {
         key: tuple(value) if isinstance(value, list) else value for key, value in content["architecture"].items()
     }

@@ -68,14 +68,15 @@ def whole_numbers(_: click.Context, __: click.Parameter, text: str) -> tuple[int
 @cli.command()
 @click.argument("picture", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The stream to write.")
-@click.option("--codec", default="avc", show_default=True, type=click.Choice(["avc"]), help="Which encoder.")
+@click.option("--codec", default="avc", show_default=True, type=click.Choice(["avc", "hevc"]), help="Which encoder.")
 @click.option("--qp", required=True, type=click.IntRange(0, 51), help="Quantiser of the picture.")
 @click.option("--rdo", default="sse", show_default=True, type=click.Choice(["sse", "idse"]), help="The distortion.")
 @click.option("--sketch", type=click.Path(path_type=Path), help="Data of the distortion, for --rdo idse.")
 @click.option("--tau", default=0.5, show_default=True, type=float, help="Weight of the squared error beside IDSE.")
-@click.option("--delta-qp", default="0", callback=whole_numbers, help="What a macroblock may add, as -4,-2,0,2,4.")
-@click.option("--effort", default=1, show_default=True, type=click.IntRange(1, 5), help="Ways to choose levels tried.")
-@click.option("--entropy", default="cabac", show_default=True, type=click.Choice(["cabac", "cavlc"]))
+@click.option("--delta-qp", default="0", callback=whole_numbers, help="What a block may add, as -4,-2,0,2,4.")
+@click.option("--effort", default=1, show_default=True, type=click.IntRange(1, 5), help="How much is tried.")
+@click.option("--entropy", type=click.Choice(["cabac", "cavlc"]), help="For avc; cabac where absent.")
+@click.option("--ctu", type=click.Choice(["16", "32", "64"]), help="Coding tree unit, for hevc; 64 where absent.")
 def encode(
     picture: Path,
     output: Path,
@@ -86,14 +87,19 @@ def encode(
     tau: float,
     delta_qp: tuple[int, ...],
     effort: int,
-    entropy: str,
+    entropy: str | None,
+    ctu: str | None,
 ) -> None:
     """Code a picture, which any decoder of the standard plays."""
     from cfm.coding import encode_file
 
     if (rdo == "idse") != (sketch is not None):
         raise click.UsageError("--rdo idse goes with --sketch FILE, which `cfm sketch` makes")
-    options = {"deltas": delta_qp, "effort": effort, "cabac": entropy == "cabac"}
+    if (entropy and codec != "avc") or (ctu and codec != "hevc"):
+        raise click.UsageError("--entropy goes with --codec avc, --ctu with --codec hevc")
+    options = {"deltas": delta_qp, "effort": effort}
+    options |= {"cabac": entropy == "cabac"} if entropy else {}
+    options |= {"ctu": int(ctu)} if ctu else {}
     coded, size_bytes = encode_file(picture, output, codec, qp, sketch, tau, **options)
     rate_bpp = 8 * size_bytes / coded.pixels
     click.echo(f"{output}: {codec}, {coded.width}x{coded.height}, {size_bytes} bytes, {rate_bpp:.4f} bpp")

@@ -17,7 +17,8 @@ from cfm.configuration.whole import Configuration
 ANNOTATIONS = {"detection": "instances", "segmentation": "instances", "keypoints": "person_keypoints"}
 KINDS = ("detections", "streams")
 STUDIES = ("image_coding", "distillation", "feature_coding")
-LEARNED_CODE, OWN_CODE = "cfm.codecs.learned", "cfm.codecs.avc"
+LEARNED_CODE = "cfm.codecs.learned"
+OWN_CODE = tuple(f"cfm.codecs.{name}" for name in OWN)
 ENCODERS_CODE = ("cfm.codecs.external.pyav", "cfm.codecs.external.ffmpeg")
 GUIDE_SEED = 1 << 31  # added to the run's: encoders are guided by other probes than those that judge them
 
@@ -188,14 +189,15 @@ class Plan:
         return arguments
 
     def codec_code(self, script: str, study: str, name: str, *specs: str) -> str:
-        """Digest of a script that runs a codec, without the modules of codecs of the other sorts."""
+        """Digest of a script that runs a codec, without the modules of other codecs; external ones share theirs."""
         kind = self.codec_kind(study, name)
         if kind in LEARNED:
-            without = ("cfm.codecs.external", OWN_CODE, "cfm.sensitivity.idse")
+            without = ("cfm.codecs.external", *OWN_CODE, "cfm.sensitivity.idse")
         elif kind in OWN:
-            without = (*ENCODERS_CODE, LEARNED_CODE)
+            others = (code for code in OWN_CODE if code != f"cfm.codecs.{kind}")
+            without = (*ENCODERS_CODE, LEARNED_CODE, *others)
         else:
-            without = (OWN_CODE, LEARNED_CODE, "cfm.sensitivity.idse")
+            without = (*OWN_CODE, LEARNED_CODE, "cfm.sensitivity.idse")
         return self.code(script, *specs, without=without)
 
     def guidance(self, wildcards: Any) -> dict[str, Any]:

@@ -13,7 +13,10 @@ from cfm.codecs.picture import Picture
 from cfm.errors import ConfigurationError
 from cfm.provenance import sha256_of
 
-OWN = ("avc",)
+OWN = {
+    "avc": ("deltas", "chroma_offset", "cabac", "effort"),
+    "hevc": ("deltas", "chroma_offset", "ctu", "effort"),
+}
 EXTERNAL = ("x264", "x265", "kvazaar", "vvenc")
 LEARNED = ("cheng2020-attn", "elic")
 LIBRARIES = ("av", "imageio-ffmpeg", "compressai", "torch", "numba")
@@ -28,6 +31,10 @@ class Codec(Protocol):
     @property
     def points(self) -> tuple[int, ...]:
         """The rate points that can be asked for: QPs, or indices of trained networks."""
+        ...
+
+    def warm_up(self) -> None:
+        """Do now what the first picture would wait for, such as to compile kernels or to load networks."""
         ...
 
     def encode(self, picture: Picture, point: int, **guidance: object) -> bytes:
@@ -45,12 +52,13 @@ def make_codec(name: str, **options: Any) -> Codec:
     Parameters
     ----------
     name : str
-        "avc", "x264", "x265", "kvazaar", "vvenc", "cheng2020-attn" or "elic".
+        "avc", "hevc", "x264", "x265", "kvazaar", "vvenc", "cheng2020-attn" or "elic".
     **options
-        Of "avc": `deltas`, `chroma_offset`, `cabac` and `effort`; see `cfm.codecs.avc.codec`. Of other encoders:
-        `preset`. Of learned codecs: `weights`, the path of every point's file by the point's number (checked against
-        the manifest beside it, if there is one); and `architecture`, a mapping with the arguments of
-        `cfm.codecs.learned.architecture.Architecture`, where the files do not describe their network.
+        Of our own encoders: `deltas`, `chroma_offset` and `effort`, `cabac` of "avc", `ctu` of "hevc"; see
+        `cfm.codecs.avc.codec` and `cfm.codecs.hevc.codec`. Of other encoders: `preset`. Of learned codecs: `weights`,
+        the path of every point's file by the point's number (checked against the manifest beside it, if there is one);
+        and `architecture`, a mapping with the arguments of `cfm.codecs.learned.architecture.Architecture`, where the
+        files do not describe their network.
 
     Raises
     ------
@@ -60,18 +68,15 @@ def make_codec(name: str, **options: Any) -> Codec:
         If a manifest is unusable.
     """
     if name in OWN:
-        _only(name, options, ("deltas", "chroma_offset", "cabac", "effort"))
-        # Imported here: it brings the compiler of the kernels.
-        from cfm.codecs.avc.codec import Avc
-
-        return Avc(**options)
+        _only(name, options, OWN[name])
+        return _own(name, options)
     if name in EXTERNAL:
         _only(name, options, ("preset",))
         return _external(name, options.get("preset", ""))
     if name in LEARNED:
         _only(name, options, ("weights", "architecture"))
         return _learned(name, **options)
-    raise ConfigurationError(f"unknown codec {name!r}; known: {', '.join(OWN + EXTERNAL + LEARNED)}")
+    raise ConfigurationError(f"unknown codec {name!r}; known: {', '.join((*OWN, *EXTERNAL, *LEARNED))}")
 
 
 def codec_digest(name: str, **options: Any) -> str:
@@ -87,6 +92,17 @@ def _only(name: str, options: Mapping[str, Any], known: Sequence[str]) -> None:
     unknown = sorted(options.keys() - set(known))
     if unknown:
         raise ConfigurationError(f"codec {name} has no option {unknown[0]!r}; known: {', '.join(known)}")
+
+
+def _own(name: str, options: Mapping[str, Any]) -> Codec:
+    # Imported here: each of these brings the compiler of its kernels.
+    if name == "avc":
+        from cfm.codecs.avc.codec import Avc
+
+        return Avc(**options)
+    from cfm.codecs.hevc.codec import Hevc
+
+    return Hevc(**options)
 
 
 def _external(name: str, preset: str) -> Codec:

@@ -18,7 +18,7 @@ from cfm.codecs.annex_b import annex_b_unit, last_unit, without_prevention
 from cfm.codecs.distortion import Distortion
 from cfm.codecs.encoded import EncodedPicture
 from cfm.codecs.external.decoding import decode_annex_b
-from cfm.codecs.picture import Picture
+from cfm.codecs.picture import Picture, plane_shapes
 from cfm.errors import BitstreamError, ConfigurationError, InputError
 
 # Header of the last unit by codec: nal_ref_idc 3, nal_unit_type 30; nal_unit_type 62, nuh_temporal_id_plus1 1.
@@ -69,7 +69,7 @@ class SealedCodec(ABC):
 
     def warm_up(self) -> None:
         """Compile the kernels where they are not in the cache yet: a minute or more."""
-        planes = (np.zeros((16, 16), np.uint8), *[np.zeros((8, 8), np.uint8)] * 2)
+        planes = tuple(np.zeros(shape, np.uint8) for shape in plane_shapes(self.layout, 16, 16))
         self._encode(Picture(planes, self.layout, 8), LARGEST_QP // 2, None)
 
     def encode(self, picture: Picture, point: int, distortion: Distortion | None = None) -> bytes:

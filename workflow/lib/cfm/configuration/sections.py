@@ -12,7 +12,7 @@ TaskName = Literal["detection", "segmentation", "keypoints", "classification"]
 PictureTask = Literal["detection", "segmentation", "keypoints"]
 PositiveFloats = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
 LEARNED = ("cheng2020-attn", "elic")
-OWN = ("avc",)  # encoders with a replaceable distortion
+OWN = ("avc", "hevc")  # encoders with a replaceable distortion
 EXTERNAL = ("x264", "x265", "kvazaar", "vvenc")
 
 
@@ -168,7 +168,7 @@ class LearnedModels(Section):
 class Codec(Section):
     """A codec and its operating points."""
 
-    codec: Literal["avc", "x264", "x265", "kvazaar", "vvenc", "cheng2020-attn", "elic"] | None = Field(
+    codec: Literal["avc", "hevc", "x264", "x265", "kvazaar", "vvenc", "cheng2020-attn", "elic"] | None = Field(
         None, description="Which codec; the section's own name where absent."
     )
     points: Annotated[list[Annotated[int, Field(ge=0, le=63)]], Field(min_length=2)] = Field(
@@ -180,11 +180,9 @@ class Codec(Section):
     )
     tau: float = Field(0.5, gt=0, description="τ of `rdo: idse`: weight of the squared error.")
     delta_qp: list[Annotated[int, Field(ge=-12, le=12)]] = Field(
-        [0], min_length=1, description="What a macroblock may add to the QP, for our own encoders."
+        [0], min_length=1, description="What a macroblock or quantisation group adds to the QP, for our own encoders."
     )
-    effort: int = Field(
-        1, ge=1, le=5, description="Ways to choose a macroblock's levels that are tried, for our own encoders."
-    )
+    effort: int = Field(1, ge=1, le=5, description="How much is tried in a block, for our own encoders.")
     models: LearnedModels | None = Field(None, description="Models of a learned codec.")
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ import numpy as np
 
 from cfm.codecs.container import ExternalStream, read_external, write_external
 from cfm.codecs.external.decoding import decode_annex_b
-from cfm.codecs.picture import Picture
+from cfm.codecs.picture import Picture, plane_shapes
 from cfm.errors import BitstreamError, ConfigurationError, InputError
 
 
@@ -51,6 +51,11 @@ class StandardCodec(ABC):
     def points(self) -> tuple[int, ...]:
         """The QPs that can be asked for."""
         return tuple(range(self.largest_qp + 1))
+
+    def warm_up(self) -> None:
+        """Code a small picture: an encoder that cannot be run is found now."""
+        planes = tuple(np.zeros(shape, np.uint8) for shape in plane_shapes(self.layout, 16, 16))
+        self.encode(Picture(planes, self.layout, 8), self.largest_qp)
 
     def encode(self, picture: Picture, point: int, **guidance: object) -> bytes:
         """Code a picture as one intra frame.

@@ -49,7 +49,7 @@ class LearnedCodec:
         self._architecture = architecture
         self._loaded: dict[int, LoadedModel] = {}
 
-    def load(self) -> None:
+    def warm_up(self) -> None:
         """Load the networks of all points now, so that unusable weights are found before a long stage."""
         for point in self.points:
             self._model(point)
