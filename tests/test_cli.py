@@ -116,23 +116,27 @@ def test_a_sketch_is_written_and_inspected(monkeypatch, capsys, tmp_path):
     assert out.startswith("picture 0: 3 probes of tiny, 32x24")
 
 
-def test_a_picture_is_coded_decoded_and_inspected(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(("codec", "option"), [("avc", ["--entropy", "cavlc"]), ("hevc", ["--ctu", "16"])])
+def test_a_picture_is_coded_decoded_and_inspected(codec, option, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     y, x = np.indices((37, 51))
     Image.fromarray(np.stack([3 * y, 2 * x, y + x], -1).astype(np.uint8)).save("a.png")
-    status, out, _ = run(monkeypatch, capsys, "encode", "a.png", "-o", "a.264", "--codec", "avc", "--qp", 20)
+    encode = ["encode", "--codec", codec, "--qp", 20]
+    status, out, _ = run(monkeypatch, capsys, *encode, "a.png", "-o", "a.bin")
     assert status == 0
-    size_bytes = (tmp_path / "a.264").stat().st_size
-    assert f"{size_bytes} bytes, {8 * size_bytes / (37 * 51):.4f} bpp" in out
-    assert run(monkeypatch, capsys, "decode", "a.264", "-o", "b.png")[0] == 0
+    size_bytes = (tmp_path / "a.bin").stat().st_size
+    assert f"{codec}, 51x37, {size_bytes} bytes, {8 * size_bytes / (37 * 51):.4f} bpp" in out
+    assert run(monkeypatch, capsys, "decode", "a.bin", "-o", "b.png")[0] == 0
     error = np.asarray(Image.open("b.png"), float) - np.asarray(Image.open("a.png"), float)
     assert error.shape == (37, 51, 3)
     assert np.sqrt(np.square(error).mean()) < 6
-    assert "avc, Annex B" in run(monkeypatch, capsys, "inspect", "a.264")[1]
-    # Planes that go through y4m are not converted: the same picture gives the same stream.
-    assert run(monkeypatch, capsys, "decode", "a.264", "-o", "c.y4m")[0] == 0
-    assert run(monkeypatch, capsys, "encode", "c.y4m", "-o", "c.264", "--qp", 20, "--entropy", "cavlc")[0] == 0
-    assert run(monkeypatch, capsys, "decode", "c.264", "-o", "d.y4m")[0] == 0
+    assert f"{codec}, Annex B" in run(monkeypatch, capsys, "inspect", "a.bin")[1]
+    # Planes that go through y4m are not converted, and options reach the encoder.
+    assert run(monkeypatch, capsys, "decode", "a.bin", "-o", "c.y4m")[0] == 0
+    assert run(monkeypatch, capsys, *encode, "c.y4m", "-o", "c.bin")[0] == 0
+    assert run(monkeypatch, capsys, *encode, "c.y4m", "-o", "d.bin", *option)[0] == 0
+    assert (tmp_path / "c.bin").read_bytes() != (tmp_path / "d.bin").read_bytes()
+    assert run(monkeypatch, capsys, "decode", "d.bin", "-o", "d.y4m")[0] == 0
     assert (tmp_path / "d.y4m").stat().st_size == (tmp_path / "c.y4m").stat().st_size
 
 
@@ -159,6 +163,9 @@ def test_a_sketch_guides_the_encoder(tmp_path, monkeypatch, capsys):
         (["encode", "a.png", "--qp", "30", "-o", "a.264"], 1, "a.png"),
         (["encode", "a.png", "--qp", "30", "--rdo", "idse", "-o", "a.264"], 2, "--sketch"),
         (["encode", "a.png", "--qp", "30", "--delta-qp", "a", "-o", "a.264"], 2, "whole numbers"),
+        (["encode", "a.png", "--qp", "30", "--codec", "hevc", "--entropy", "cavlc", "-o", "a.265"], 2, "--entropy"),
+        (["encode", "a.png", "--qp", "30", "--ctu", "16", "-o", "a.264"], 2, "--ctu"),
+        (["encode", "a.png", "--qp", "30", "--codec", "hevc", "--ctu", "8", "-o", "a.265"], 2, "--ctu"),
         (["decode", "none.264", "-o", "a.png"], 1, "none.264"),
     ],
 )

@@ -95,6 +95,17 @@ def test_code_of_other_codecs_does_not_count(demo):
     )
 
 
+def test_code_of_one_of_our_encoders_is_that_of_no_other(monkeypatch):
+    values = read("demo.yaml")
+    values["image_coding"]["codecs"] |= {name: {"points": [33, 37]} for name in ("avc", "hevc")}
+    plan = ReportPlan(parse_configuration(values), REPOSITORY)
+    assert plan.codec("image_coding", "hevc") == {"name": "hevc", "deltas": [0], "effort": 1}
+    monkeypatch.setattr(plan, "code", lambda *_, without: set(without))
+    own = {"cfm.codecs.avc", "cfm.codecs.hevc"}
+    used = {name: own - plan.codec_code("encode", "image_coding", name) for name in ("avc", "hevc", "x265")}
+    assert used == {"avc": {"cfm.codecs.avc"}, "hevc": {"cfm.codecs.hevc"}, "x265": set()}
+
+
 def test_a_missing_file_is_named_with_a_cure():
     values = read("demo.yaml")
     values["tasks"]["detection"]["weights"] = "absent.safetensors"

@@ -1,0 +1,177 @@
+"""What holds of every encoder of ours: quality and rate by QP, a distortion that moves the error, damage, bad input."""
+
+import os
+import subprocess
+import sys
+import zlib
+from importlib import import_module
+
+import numpy as np
+import pytest
+from tests.codecs.stress import SIZES, picture_of, weighted
+
+from cfm.codecs.annex_b import annex_b_unit, last_unit
+from cfm.codecs.distortion import Distortion
+from cfm.codecs.picture import Picture
+from cfm.codecs.registry import OWN, make_codec
+from cfm.codecs.sealed import MARK, SEAL_CONTENT, SEALS, codec_of
+from cfm.errors import BitstreamError, ConfigurationError, InputError
+
+
+@pytest.fixture(params=OWN)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def encode_picture(name):
+    return import_module(f"cfm.codecs.{name}.encoder").encode_picture
+
+
+def luma_error(encoded, picture):
+    height, width = picture.planes[0].shape
+    return np.square(encoded.planes[0][:height, :width].astype(float) - picture.planes[0])
+
+
+def resealed(body, name):
+    """A stream with a seal whose checksum fits."""
+    return body + annex_b_unit(SEALS[name], SEAL_CONTENT.pack(MARK | 3, zlib.crc32(body)))
+
+
+def test_the_qp_decides_quality_and_rate(encode_picture):
+    picture = picture_of("textured", 96, 128)
+    coded = [encode_picture(picture, qp) for qp in (20, 30, 40)]
+    sizes = [len(encoded.stream) for encoded in coded]
+    errors = [luma_error(encoded, picture).mean() for encoded in coded]
+    assert sizes == sorted(sizes, reverse=True)
+    assert errors == sorted(errors)
+
+
+def test_weights_move_the_error_to_where_it_weighs_less(encode_picture):
+    picture = picture_of("textured", 96, 128)
+    weights = np.full((3, 6, 8), 0.1)
+    weights[:, :, 4:] = 4
+    distortion = Distortion(96, 128, sse=np.full(3, 0.05), weights=weights, samples=np.ones((3, 16)))
+    errors = [luma_error(encode_picture(picture, 36, data), picture) for data in (None, distortion)]
+    assert errors[1][:, 64:].mean() < 0.8 * errors[0][:, 64:].mean()
+    assert errors[1][:, :64].mean() > 1.2 * errors[0][:, :64].mean()
+
+
+def test_a_distortion_of_squared_errors_is_none(encode_picture):
+    picture = picture_of("textured", 64, 64)
+    data = Distortion(64, 64, sse=np.full(3, 0.25), samples=np.full((3, 16), 0.75))
+    plain, same = encode_picture(picture, 33), encode_picture(picture, 33, data)
+    assert len(same.stream) == pytest.approx(len(plain.stream), rel=0.01)
+    assert np.array_equal(plain.planes[0], same.planes[0])
+
+
+def test_kernels_run_without_the_compiler(name):
+    program = (
+        "import numpy as np, sys\n"
+        f"from cfm.codecs.{name}.encoder import encode_picture\n"
+        "from cfm.codecs.picture import Picture\n"
+        "planes = tuple(np.arange(n * n, dtype=np.uint8).reshape(n, n) for n in (16, 8, 8))\n"
+        "sys.stdout.buffer.write(encode_picture(Picture(planes, 'yuv420', 8), 30).stream)\n"
+    )
+    streams = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"NUMBA_DISABLE_JIT": disabled},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for disabled in ("0", "1")
+    ]
+    assert len(streams[0]) > 30
+    assert streams[0] == streams[1]
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_the_codec_gives_back_a_picture_of_the_same_size(name, height, width):
+    codec = make_codec(name)
+    picture = picture_of("textured", height, width)
+    stream = codec.encode(picture, 20)
+    decoded = codec.decode(stream)
+    assert codec_of(stream) == name
+    assert (decoded.height, decoded.width) == (height, width)
+    assert [plane.shape for plane in decoded.planes] == [plane.shape for plane in picture.planes]
+    error = np.square(decoded.planes[0].astype(float) - picture.planes[0]).mean()
+    assert error < 20
+
+
+def test_damage_is_found(name):
+    codec = make_codec(name)
+    stream = codec.encode(picture_of("textured", 48, 64), 30)
+    rng = np.random.default_rng(1)
+    for position in rng.choice(len(stream), 60, replace=False):
+        damaged = bytearray(stream)
+        damaged[position] ^= 1 << rng.integers(8)
+        with pytest.raises(BitstreamError):
+            codec.decode(bytes(damaged))
+    for length in (0, 1, 20, len(stream) // 2, len(stream) - 1):
+        with pytest.raises(BitstreamError):
+            codec.decode(stream[:length])
+
+
+def test_what_a_seal_vouches_for_is_decoded_or_refused(name):
+    """Damage before the checksum was made: the decoder's own checks remain."""
+    codec = make_codec(name)
+    body, seal = last_unit(codec.encode(picture_of("textured", 48, 64), 30))
+    rng = np.random.default_rng(2)
+    refused = 0
+    for position in rng.integers(0, len(body), 200):
+        damaged = bytearray(body)
+        damaged[position] ^= 1 << rng.integers(8)
+        try:
+            assert codec.decode(resealed(bytes(damaged), name)).layout == "yuv420"
+        except BitstreamError:
+            refused += 1
+    assert refused > 0
+    with pytest.raises(BitstreamError):
+        codec.decode(resealed(body[:40], name))
+    with pytest.raises(BitstreamError):
+        codec.decode(resealed(b"", name))
+    assert seal.startswith(SEALS[name])
+
+
+def test_a_stream_of_another_encoder_is_refused():
+    streams = {name: make_codec(name).encode(picture_of("flat", 16, 16), 30) for name in OWN}
+    for name, stream in streams.items():
+        for other in OWN.keys() - {name}:
+            with pytest.raises(BitstreamError, match=f"our {other.upper()} streams"):
+                make_codec(other).decode(stream)
+    with pytest.raises(BitstreamError, match="does not end as one of ours"):
+        codec_of(b"\0\0\0\1\x65 of another")
+
+
+def test_what_cannot_be_coded_is_refused(name):
+    codec, picture = make_codec(name), picture_of("flat", 32, 32)
+    for qp in (-1, 52):
+        with pytest.raises(ConfigurationError, match=f"{name}: QP {qp} "):
+            codec.encode(picture, qp)
+    with pytest.raises(InputError, match="48x32"):
+        codec.encode(picture, 30, weighted(32, 48))
+    for size in ((16, 20000), (10000, 8000)):
+        with pytest.raises(InputError, match=r"larger than any level.*scale it down"):
+            codec.encode(picture_of("flat", *size), 30)
+    with pytest.raises(InputError, match="grey"):
+        codec.encode(Picture((np.zeros((8, 8), np.uint8),), "grey", 8), 30)
+    with pytest.raises(ConfigurationError, match="no QP within 0 to 51"):
+        make_codec(name, deltas=(-4, -2)).encode(picture, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"deltas": (0, 13)}, "delta"),
+        ({"deltas": ()}, "delta"),
+        ({"chroma_offset": 13}, "offset 13"),
+        ({"effort": 0}, "effort 0"),
+        ({"effort": 9}, "effort 9"),
+        ({"preset": "slow"}, "preset"),
+    ],
+)
+def test_options_out_of_range_are_refused(name, options, words):
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        make_codec(name, **options)
+    assert str(caught.value).startswith(f"codec {name}")
