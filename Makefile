@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE = flock -n -E 75 results/.lock $(BIN)/snakemake --nolock --cores $(CORES)
 
-.PHONY: demo test test-all check real retrain lock clean env test-env docs bench bench-avc
+.PHONY: demo test test-all check real retrain lock clean env test-env docs bench bench-avc bench-hevc
 
 demo: env
 	@mkdir -p results
@@ -42,10 +42,13 @@ docs: test-env
 	$(BIN)/python -m cfm.documentation
 
 # Benchmarks print a table and write results/bench/<topic>.json; let nothing else run meanwhile.
-bench: bench-avc
+bench: bench-avc bench-hevc
 
 bench-avc: test-env
 	$(BIN)/python -m tests.benchmarks.bench_avc
+
+bench-hevc: test-env
+	$(BIN)/python -m tests.benchmarks.bench_hevc
 
 lock:
 	uv pip compile --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --universal \

@@ -1,5 +1,6 @@
 """Pictures, sizes, QPs and distortions that every encoder of ours has to code to the bit."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,14 @@ def weighted(height, width, seed=0):
     )
 
 
+def stress_set(content):
+    """Pictures of one content of all sizes, at all QPs, with and without a distortion; each with a description."""
+    for (height, width), qp, with_data in itertools.product(SIZES, QPS, (False, True)):
+        distortion = weighted(height, width) if with_data else None
+        description = f"{content} {width}x{height}, QP {qp}, data {with_data}"
+        yield picture_of(content, height, width), qp, distortion, description
+
+
 def natural_pictures():
     """An embedded scene, and real pictures where the validation data lies beside the checkout."""
     scene = generate_scene(1, "val2017", 0, 160, 112).image
@@ -72,8 +81,8 @@ def decoded_matches(encoded, decoder):
     )
 
 
-def cost_of(encoded, picture, lambda_):
-    """Squared error of the luma that a decoder shows, and the bits at what they are worth."""
-    height, width = picture.planes[0].shape
-    error = np.square(encoded.shown_luma[:height, :width].astype(float) - picture.planes[0]).sum()
-    return error + lambda_ * 8 * len(encoded.stream)
+def cost_of(encoded, picture, decoder, qp):
+    """Squared error of the luma that a decoder shows, and the bits at about what they are worth at a QP."""
+    shown = decode_annex_b(encoded.stream, decoder, "yuv420p")[0]
+    error = np.square(shown.astype(float) - picture.planes[0]).sum()
+    return error + 0.6 * 2 ** ((qp - 12) / 3) * 8 * len(encoded.stream)

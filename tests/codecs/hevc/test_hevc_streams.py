@@ -1,0 +1,107 @@
+"""Our HEVC streams, decoded by libavcodec: to the bit what the encoder reconstructed, for all sorts of pictures."""
+
+import itertools
+
+import numpy as np
+import pytest
+from tests.codecs.stress import (
+    CONTENTS,
+    QPS,
+    cost_of,
+    decoded_matches,
+    natural_pictures,
+    picture_of,
+    stress_set,
+    weighted,
+)
+
+from cfm.codecs.external.decoding import decode_annex_b
+from cfm.codecs.hevc.codec import CTUS, Hevc
+from cfm.codecs.hevc.encoder import LARGEST_EFFORT, encode_picture
+from cfm.errors import ConfigurationError
+
+
+def matches(encoded):
+    """Whether a decoder makes of the stream what the encoder did."""
+    return decoded_matches(encoded, "hevc")
+
+
+@pytest.mark.parametrize("ctu", CTUS)
+@pytest.mark.parametrize("content", CONTENTS)
+def test_a_decoder_reconstructs_what_the_encoder_did(content, ctu):
+    for picture, qp, distortion, description in stress_set(content):
+        encoded = encode_picture(picture, qp, distortion, ctu=ctu, deblocking=False)
+        assert matches(encoded), f"{description}, CTU {ctu}"
+
+
+@pytest.mark.parametrize("ctu", CTUS)
+@pytest.mark.parametrize("options", [{}, {"deltas": (-2, 0, 2)}, {"effort": LARGEST_EFFORT}])
+def test_natural_pictures_are_reconstructed_as_the_encoder_did(ctu, options):
+    for index, picture in enumerate(natural_pictures()):
+        data = weighted(picture.height, picture.width)
+        for qp, distortion in zip(QPS[1::3], itertools.cycle((None, data))):
+            encoded = encode_picture(picture, qp, distortion, ctu=ctu, deblocking=False, **options)
+            assert matches(encoded), f"picture {index}, QP {qp}, CTU {ctu}, {options}"
+
+
+@pytest.mark.parametrize("ctu", CTUS)
+def test_qps_by_group_and_chroma_offsets_decode(ctu):
+    picture = picture_of("textured", 120, 136)
+    choices = itertools.product((2, 30, 49), (-12, 0, 12), ((0, 2), (-4, -2, 0, 2, 4), (-12, 12)))
+    for qp, offset, deltas in choices:
+        encoded = encode_picture(picture, qp, None, deltas, offset, ctu, deblocking=False)
+        assert matches(encoded), f"QP {qp}, offset {offset}, deltas {deltas}, CTU {ctu}"
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+def test_everything_at_once_decodes(content):
+    picture, data = picture_of(content, 91, 75), weighted(91, 75)
+    for qp, ctu in itertools.product((5, 27, 44), CTUS):
+        encoded = encode_picture(picture, qp, data, (-5, -1, 0, 3), 4, ctu, deblocking=False, effort=LARGEST_EFFORT)
+        assert matches(encoded), f"{content}, QP {qp}, CTU {ctu}"
+
+
+def test_decoders_deblock_where_the_stream_says_so():
+    picture = picture_of("textured", 96, 128)
+    shown = [
+        decode_annex_b(encode_picture(picture, 40, deblocking=deblocking).stream, "hevc", "yuv420p")[0].astype(int)
+        for deblocking in (False, True)
+    ]
+    assert 0 < np.abs(shown[0] - shown[1]).mean() < 3
+
+
+def test_more_effort_lowers_the_cost():
+    picture = picture_of("textured", 240, 320)
+
+    def cost(**options):
+        return cost_of(encode_picture(picture, 37, **options), picture, "hevc", 37)
+
+    assert cost(effort=LARGEST_EFFORT) < cost()
+    assert cost(deltas=(-2, -1, 0, 1, 2)) < 1.005 * cost()
+
+
+@pytest.mark.parametrize("qp", [10, 30, 40])
+@pytest.mark.parametrize("ctu", CTUS)
+def test_the_bits_that_decisions_count_are_the_bits_written(ctu, qp):
+    encoded = encode_picture(picture_of("textured", 240, 320), qp, ctu=ctu)
+    nothing = encode_picture(picture_of("flat", 240, 320), qp, ctu=ctu)
+    written, headers = 8 * len(encoded.stream), 8 * len(nothing.stream) - nothing.counted_bits
+    assert encoded.counted_bits == pytest.approx(written - headers, rel=0.005, abs=16)
+
+
+def test_larger_coding_tree_units_cost_less():
+    picture = natural_pictures()[0]
+    costs = [cost_of(encode_picture(picture, 40, ctu=ctu), picture, "hevc", 40) for ctu in CTUS]
+    assert costs[2] < costs[0]
+
+
+def test_a_coding_tree_unit_of_another_size_is_refused():
+    with pytest.raises(ConfigurationError, match="CTU 8"):
+        Hevc(ctu=8)
+
+
+def test_the_parameters_reach_the_encoder():
+    picture = picture_of("textured", 80, 96)
+    options = ({}, {"ctu": 16}, {"chroma_offset": 6}, {"deltas": (-3, 3)}, {"effort": LARGEST_EFFORT})
+    streams = {Hevc(**option).encode(picture, 33) for option in options}
+    assert len(streams) == len(options)
