@@ -1,0 +1,206 @@
+"""An intra encoder of HEVC, Main profile, whose decisions weigh rate against a distortion of one's choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from cfm.codecs.cabac import BIT, COST, POSITION, encode_terminate, new_coder
+from cfm.codecs.distortion import Distortion, metric_of
+from cfm.codecs.encoded import EncodedPicture, padded
+from cfm.codecs.hevc.coding_tree import code_tree
+from cfm.codecs.hevc.measure import localise, new_local
+from cfm.codecs.hevc.state import (
+    CHROMA_OFFSET,
+    HAS_DELTAS,
+    HEIGHT,
+    HIDES,
+    LOG2_CTU,
+    LOG2_GROUP,
+    MOST_SPLITS,
+    OPTIONS,
+    WIDTH,
+    new_frame,
+    new_tree,
+    new_work,
+)
+from cfm.codecs.hevc.syntax import (
+    SLICE_IDR,
+    level_of,
+    nal_unit,
+    picture_parameters,
+    sequence_parameters,
+    slice_header,
+    video_parameters,
+)
+from cfm.codecs.hevc.tables import CHROMA_QP, LARGEST_QP, initial_states
+from cfm.codecs.hevc.tree_search import START, search_tree
+from cfm.codecs.kernels import copy_line, kernel
+from cfm.codecs.picture import Picture
+from cfm.errors import ConfigurationError
+
+# Set by BD-rate against x265.
+LAMBDA = 0.57  # of 2^((QP - 12) / 3)
+CHROMA_WEIGHT = 1.0
+SPLITS = 1  # of a transform tree
+GROUP = 4  # log2 of the side of a quantisation group
+TRIED = (4, 4, 3, 3)  # modes of blocks of 4, 8, 16, 32 that are tried in full
+TRIED_CHROMA = 3
+LARGEST_EFFORT = 5
+BYTES_A_UNIT = 600  # of 8x8; random samples of 0 and 255 take less at QP 0
+
+
+class Settings(NamedTuple):
+    """What the search is told of the picture as a whole.
+
+    Attributes
+    ----------
+    qp : int
+        QP of the slice.
+    lambda_, level_lambda : float
+        Distortion that a bit is worth, in decisions and in the choice of levels.
+    root_lambda : float
+        Hadamard error that a bit is worth.
+    chroma_weight : float
+        What distortion of chroma is multiplied by.
+    tried4, tried8, tried16, tried32, tried_chroma : int
+        Modes that are tried in full.
+    """
+
+    qp: int
+    lambda_: float
+    level_lambda: float
+    root_lambda: float
+    chroma_weight: float
+    tried4: int
+    tried8: int
+    tried16: int
+    tried32: int
+    tried_chroma: int
+
+
+def lambda_of(qp: int) -> float:
+    """Squared error that a bit is worth at a QP."""
+    return LAMBDA * 2 ** ((qp - 12) / 3)
+
+
+def settings_of(qp: int, deltas: Sequence[int], effort: int, chroma_offset: int) -> Settings:
+    """Settings with the lambda of a QP.
+
+    Raises `ConfigurationError` where no delta gives a QP that there is.
+    """
+    possible = {delta for delta in deltas if 0 <= qp + delta <= LARGEST_QP}
+    if not possible:
+        raise ConfigurationError(f"no QP within 0 to {LARGEST_QP}: {qp} with the delta QPs {list(deltas)}; name others")
+    chroma_qp = int(CHROMA_QP[min(57, max(0, qp + chroma_offset))])
+    lambda_ = lambda_of(qp)
+    return Settings(
+        qp,
+        lambda_,
+        lambda_,
+        lambda_**0.5,
+        CHROMA_WEIGHT * 2 ** ((qp - chroma_qp) / 3),
+        *TRIED,
+        TRIED_CHROMA,
+    )
+
+
+def encode_picture(
+    picture: Picture,
+    qp: int,
+    distortion: Distortion | None = None,
+    deltas: Sequence[int] = (0,),
+    chroma_offset: int = 0,
+    ctu: int = 64,
+    deblocking: bool = True,
+    effort: int = 1,
+) -> EncodedPicture:
+    """Code a picture of 8-bit 4:2:0.
+
+    Parameters
+    ----------
+    picture : Picture
+        Layout "yuv420", 8 bits.
+    qp : int
+        0 to 51.
+    distortion : Distortion or None
+        What the decisions minimise; the squared error where absent.
+    deltas : sequence of int
+        What may be added to the QP in each quantisation group of 16x16.
+    chroma_offset : int
+        pps_cb_qp_offset and pps_cr_qp_offset, -12 to 12.
+    ctu : int
+        Side of coding tree blocks: 16, 32 or 64.
+    deblocking : bool
+        Whether the decoder filters the edges of blocks.
+    effort : int
+        1 to `LARGEST_EFFORT`.
+
+    Raises
+    ------
+    InputError
+        If the distortion is of another size, or the picture larger than HEVC allows.
+    """
+    if distortion is not None:
+        distortion.check_fits(picture)
+    planes = tuple(padded(plane, 4 if index else 8) for index, plane in enumerate(picture.planes))
+    height, width = planes[0].shape
+    settings = settings_of(qp, deltas, effort, chroma_offset)
+    log2_ctu, several = ctu.bit_length() - 1, len(set(deltas)) > 1 or deltas[0] != 0
+    parameters = (
+        video_parameters(level_of(height, width))
+        + sequence_parameters(picture.height, picture.width, log2_ctu, SPLITS)
+        + picture_parameters(log2_ctu - GROUP if several else None, chroma_offset)
+    )
+    options = np.zeros(OPTIONS, np.int64)
+    options[HEIGHT], options[WIDTH], options[LOG2_CTU] = height, width, log2_ctu
+    options[LOG2_GROUP], options[HAS_DELTAS] = GROUP if several else log2_ctu, several
+    options[HIDES], options[CHROMA_OFFSET], options[MOST_SPLITS] = 1, chroma_offset, SPLITS
+    frame = new_frame(planes, qp, options)
+    metric = metric_of(distortion, picture.height, picture.width)
+    header = np.frombuffer(slice_header(qp, deblocking), np.uint8)
+    out = np.zeros(len(header) + 64 + BYTES_A_UNIT * (height * width // 64), np.uint8)
+    out[: len(header)] = header
+    coder = new_coder(counting=False)
+    coder[POSITION] = 8 * len(header)
+    counted = encode_slice(
+        frame,
+        metric,
+        new_local(metric),
+        new_tree(),
+        new_work(new_coder(counting=True)),
+        coder,
+        out,
+        initial_states(qp),
+        settings,
+    )
+    data = out[: -(-int(coder[POSITION]) // 8)].tobytes()
+    coded = tuple(plane.astype(np.uint8) for plane in frame.coded)
+    return EncodedPicture(parameters + nal_unit(SLICE_IDR, data), coded, coded[0], counted)
+
+
+@kernel
+def encode_slice(frame, metric, local, tree, work, coder, out, states, settings):
+    """Search and code all coding tree blocks; returns the bits that the search counted."""
+    options = frame.options
+    log2 = options[LOG2_CTU]
+    side, counted = 1 << log2, 0
+    for y in range(0, options[HEIGHT], side):
+        for x in range(0, options[WIDTH], side):
+            if not metric.plain:
+                localise(metric, y, x, local)
+            begin = frame.slice_state.copy()
+            copy_line(states, tree.states[6 - log2][START])
+            search_tree(frame, tree, work, local, settings, y, x)
+            copy_line(begin, frame.slice_state)
+            copy_line(states, tree.states[0, 3])
+            work.coder[COST] = 0
+            code_tree(work.coder, work.no_output, tree.states[0, 3], frame, tree, y, x)
+            counted += work.coder[COST]
+            copy_line(begin, frame.slice_state)
+            code_tree(coder, out, states, frame, tree, y, x)
+            last = y + side >= options[HEIGHT] and x + side >= options[WIDTH]
+            encode_terminate(coder, out, 1 if last else 0)
+    return counted / BIT

@@ -1,0 +1,225 @@
+"""Search over the modes, the transform tree and the levels of a coding unit's luma."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cfm.codecs.cabac import BIN_COST, BIT, NEXT_STATE
+from cfm.codecs.hevc.blocks import commit_block, count_block, gather, predict_gathered, try_block, weigh
+from cfm.codecs.hevc.coding_tree import likely_modes, luma_scan
+from cfm.codecs.hevc.mode_search import rank_modes
+from cfm.codecs.hevc.state import (
+    CBF,
+    HIDES,
+    LOG2_CTU,
+    MODE,
+    MOST_SPLITS,
+    SKIPPED,
+    TRANSFORM,
+)
+from cfm.codecs.hevc.tables import CBF_LUMA, DC, MODE_IS_LIKELY, MODES, PLANAR, SPLIT_TRANSFORM
+from cfm.codecs.kernels import copy_line, kernel
+
+WHOLE, PART, SPLIT, TRIAL = range(1, 5)  # rows of trials and their contexts; row 0 has those of the unit so far
+
+
+@kernel
+def mode_cost(states, mode, likely):
+    """Cost of a luma mode."""
+    state = states[MODE_IS_LIKELY]
+    if mode == likely[0]:
+        return BIN_COST[state ^ 1] + BIT
+    if mode == likely[1] or mode == likely[2]:
+        return BIN_COST[state ^ 1] + 2 * BIT
+    return BIN_COST[state] + 5 * BIT
+
+
+@kernel
+def choose_mode(frame, work, local, settings, y, x, log2, qp, states, tried, depth):
+    """Choose the mode of a luma block of up to 32x32 without splitting its transform; from contexts `states`."""
+    source, side, hides = frame.source[0], 1 << log2, frame.options[HIDES] != 0
+    likely = likely_modes(frame.modes, frame.options[LOG2_CTU], y, x)
+    gather(frame, work, 0, y, x, side)
+    chosen = np.empty(MODES, np.int64)
+    count = rank_modes(work, source, y, x, side, likely, settings.root_lambda, tried, chosen)
+    sine, flag = log2 == 2, CBF_LUMA + (0 if depth else 1)
+    weigh(work, local, 0, y, x, log2, sine, False)
+    least, best = np.inf, chosen[0]
+    if count == 1:
+        return best
+    for place in range(count):
+        mode = chosen[place]
+        predict_gathered(work, 0, mode, side)
+        scan = luma_scan(mode, log2)
+        error, coded = try_block(
+            work, local, source, 0, y, x, log2, sine, False, scan, qp, hides, settings.level_lambda, states, flag, TRIAL
+        )
+        copy_line(states, work.states[TRIAL])
+        cost = mode_cost(states, mode, likely)
+        cost += count_block(work, work.states[TRIAL], TRIAL, log2, 0, scan, 0, hides, flag, coded)
+        total = error + settings.lambda_ * cost / BIT
+        if total < least:
+            least, best = total, mode
+    return best
+
+
+@kernel
+def try_whole(frame, tree, work, local, settings, y, x, log2, depth, mode, qp, states, row):
+    """Choose the levels of a luma block that is not split further, into trial `row`; `work.states[row]` follows.
+
+    Returns (cost without what says that it is not split, distortion, whether it has levels, whether its transform is
+    skipped).
+    """
+    side, hides, flag = 1 << log2, frame.options[HIDES] != 0, CBF_LUMA + (0 if depth else 1)
+    source, scan, sine, level_lambda = frame.source[0], luma_scan(mode, log2), log2 == 2, settings.level_lambda
+    gather(frame, work, 0, y, x, side)
+    predict_gathered(work, 0, mode, side)
+    weigh(work, local, 0, y, x, log2, sine, False)
+    error, coded = try_block(
+        work, local, source, 0, y, x, log2, sine, False, scan, qp, hides, level_lambda, states, flag, row
+    )
+    copy_line(states, work.states[row])
+    bits = count_block(work, work.states[row], row, log2, 0, scan, 0, hides, flag, coded)
+    cost = error + settings.lambda_ * bits / BIT
+    if log2 > 2 or not coded:
+        return cost, error, coded, False
+    weigh(work, local, 0, y, x, log2, sine, True)
+    other_error, other_coded = try_block(
+        work, local, source, 0, y, x, log2, sine, True, scan, qp, hides, level_lambda, states, flag, TRIAL
+    )
+    if not other_coded:
+        return cost, error, True, False
+    copy_line(states, work.states[TRIAL])
+    bits = count_block(work, work.states[TRIAL], TRIAL, log2, 0, scan, 1, hides, flag, True)
+    other = other_error + settings.lambda_ * bits / BIT
+    if other >= cost:
+        return cost, error, True, False
+    copy_line(work.states[TRIAL], work.states[row])
+    copy_line(work.levels[TRIAL], work.levels[row])
+    copy_line(work.samples[TRIAL], work.samples[row])
+    return other, other_error, True, True
+
+
+@kernel
+def commit_whole(frame, tree, work, z, y, x, log2, row, coded, skipped):
+    """Write a luma block that is not split further into the frame and the tree."""
+    commit_block(frame, tree, work, 0, y, x, log2, z, row)
+    units = tree.units
+    for unit in range(z, z + (1 << (2 * log2 - 4))):
+        units[unit, TRANSFORM] = log2
+        units[unit, CBF] = 1 if coded else 0
+        units[unit, SKIPPED] = 1 if skipped else 0
+
+
+@kernel
+def search_transform(frame, tree, work, local, settings, z, y, x, log2, depth, may_split, mode, qp, states):
+    """Choose whether to split a luma block's transform and its levels, and write them into the frame and the tree.
+
+    Parameters
+    ----------
+    frame, tree, work, local, settings
+        The picture, where to write, room, the distortion, and lambda.
+    z, y, x, log2 : int
+        The block, of up to 32x32.
+    depth, may_split : int, bool
+        Its depth in the transform tree, and whether it may be split.
+    mode, qp : int
+        Its mode and QP.
+    states : array of uint8
+        Contexts before it; those after it take their place.
+
+    Returns
+    -------
+    tuple
+        Cost and distortion.
+    """
+    cost, error, coded, skipped = try_whole(
+        frame, tree, work, local, settings, y, x, log2, depth, mode, qp, states, WHOLE
+    )
+    if may_split and log2 > 2:
+        context, split_states = SPLIT_TRANSFORM + 5 - log2, work.states[SPLIT]
+        state = states[context]
+        cost += settings.lambda_ * BIN_COST[state] / BIT
+        if coded:
+            copy_line(states, split_states)
+            split_states[context] = NEXT_STATE[state, 1]
+            split_cost, split_error = settings.lambda_ * BIN_COST[state ^ 1] / BIT, 0.0
+            half, step = 1 << (log2 - 1), 1 << (2 * log2 - 6)
+            for part in range(4):
+                top, left, first = y + half * (part >> 1), x + half * (part & 1), z + part * step
+                part_cost, part_error, part_coded, part_skipped = try_whole(
+                    frame, tree, work, local, settings, top, left, log2 - 1, depth + 1, mode, qp, split_states, PART
+                )
+                commit_whole(frame, tree, work, first, top, left, log2 - 1, PART, part_coded, part_skipped)
+                copy_line(work.states[PART], split_states)
+                split_cost, split_error = split_cost + part_cost, split_error + part_error
+                if split_cost >= cost:
+                    break
+            if split_cost < cost:
+                copy_line(split_states, states)
+                return split_cost, split_error
+        work.states[WHOLE, context] = NEXT_STATE[state, 0]
+    copy_line(work.states[WHOLE], states)
+    commit_whole(frame, tree, work, z, y, x, log2, WHOLE, coded, skipped)
+    return cost, error
+
+
+@kernel
+def search_quarters(frame, tree, work, local, settings, z, y, x, mode, qp, states):
+    """The same of a block of 64x64, whose four quarters have a transform each."""
+    cost = error = 0.0
+    for part in range(4):
+        top, left = y + 32 * (part >> 1), x + 32 * (part & 1)
+        a, b = search_transform(
+            frame, tree, work, local, settings, z + 64 * part, top, left, 5, 1, False, mode, qp, states
+        )
+        cost, error = cost + a, error + b
+    return cost, error
+
+
+@kernel
+def search_luma(frame, tree, work, local, settings, z, y, x, log2, parts, qp, states):
+    """Choose modes, transform tree and levels of a unit's luma; `states` are those before it. Returns the distortion.
+
+    Writes the modes into the frame as well.
+    """
+    units, modes = tree.units, frame.modes
+    copy_line(states, work.states[0])
+    if parts:
+        error = 0.0
+        for part in range(4):
+            top, left = y + 4 * (part >> 1), x + 4 * (part & 1)
+            mode = choose_mode(frame, work, local, settings, top, left, 2, qp, work.states[0], settings.tried4, 1)
+            units[z + part, MODE] = mode
+            modes[1 + (top >> 2), 1 + (left >> 2)] = mode
+            error += search_transform(
+                frame, tree, work, local, settings, z + part, top, left, 2, 1, False, mode, qp, work.states[0]
+            )[1]
+        return error
+    if log2 > 5:
+        mode = choose_mode(frame, work, local, settings, y, x, 5, qp, states, 1, 0)
+        least, best = np.inf, mode
+        for candidate in (PLANAR, DC, mode):
+            if candidate == mode and mode < 2:
+                continue
+            copy_line(states, work.states[0])
+            cost = search_quarters(frame, tree, work, local, settings, z, y, x, candidate, qp, work.states[0])[0]
+            if cost < least:
+                least, best = cost, candidate
+        mode = best
+        copy_line(states, work.states[0])
+        error = search_quarters(frame, tree, work, local, settings, z, y, x, mode, qp, work.states[0])[1]
+    else:
+        tried = settings.tried8 if log2 == 3 else settings.tried16 if log2 == 4 else settings.tried32
+        mode = choose_mode(frame, work, local, settings, y, x, log2, qp, states, tried, 0)
+        may_split = frame.options[MOST_SPLITS] > 0
+        error = search_transform(
+            frame, tree, work, local, settings, z, y, x, log2, 0, may_split, mode, qp, work.states[0]
+        )[1]
+    side = 1 << log2
+    for unit in range(z, z + (side * side >> 4)):
+        units[unit, MODE] = mode
+    for row in range(1 + (y >> 2), 1 + ((y + side) >> 2)):
+        for column in range(1 + (x >> 2), 1 + ((x + side) >> 2)):
+            modes[row, column] = mode
+    return error

@@ -1,0 +1,268 @@
+"""The replaceable distortion in a coding tree block; see `cfm.codecs.distortion`.
+
+Before a coding tree block is searched, its share of the data is brought into the small arrays of a `Local`, weights
+multiplied in. Blocks of 4x4 of a plane are numbered in raster order, those of Cb and Cr after those of Y.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cfm.codecs.avc.measure import FLAGS, FREQUENCY, LANES, PLAIN, SAMPLES, block_distortion, filled_up
+from cfm.codecs.avc.tables import NORM4
+from cfm.codecs.distortion import TRANSFORM4, Metric
+from cfm.codecs.hevc.tables import SIZES, orthonormal
+from cfm.codecs.kernels import inlined, kernel
+
+# Kinds of transforms, for what an error of a coefficient costs.
+SINE, SKIP, COSINE = 0, 1, 0  # a cosine transform's kind is COSINE + log2 of its side
+KINDS = 6
+SIDE = np.array([16, 8, 8])  # of a plane of a coding tree block of 64, in blocks
+FIRST = np.array([0, 256, 320])
+BLOCKS = 384
+
+
+class Local(NamedTuple):
+    """The distortion in one coding tree block.
+
+    Attributes
+    ----------
+    flags : array (FLAGS,) bool
+        See `cfm.codecs.avc.measure`.
+    sse : array (3,)
+        Weight of the squared error, by plane.
+    weights : array (3, 16) float32
+        Of macroblocks of 16x16 luma samples.
+    frequency, samples : arrays (3, 16, 16)
+        By macroblock: weights of the integer transform's coefficients and of samples.
+    rows : array (BLOCKS, 16, N)
+        Columns whose product with the error of a block counts squared.
+    still : array (3, KINDS, 1024) float32
+        Distortion of an error of 1 in a coefficient by the matrix that all blocks share, of weight 1.
+    squares : array (KINDS, 32, 16) float32
+        Sums over the blocks of 4 of products of a basis function with itself, by (row, row).
+    matrices : array (BLOCKS, 256) float32
+        Sums of the outer products of each block's sketches; no rows without sketches.
+    mean, half : arrays (256,) and (32, 16) float32
+        Room to work in.
+    """
+
+    flags: np.ndarray
+    sse: np.ndarray
+    weights: np.ndarray
+    frequency: np.ndarray
+    samples: np.ndarray
+    rows: np.ndarray
+    still: np.ndarray
+    squares: np.ndarray
+    matrices: np.ndarray
+    mean: np.ndarray
+    half: np.ndarray
+
+
+def _bases() -> dict[int, np.ndarray]:
+    """Rows of the transform of each kind."""
+    cosines = {COSINE + side.bit_length() - 1: orthonormal(side) for side in SIZES}
+    return {SINE: orthonormal(4, sine=True), SKIP: np.eye(4), **cosines}
+
+
+def new_local(metric: Metric) -> Local:
+    """A local distortion of the size that a metric needs."""
+    sketches = len(metric.sketches[0])
+    count = filled_up(sketches) + filled_up(metric.factors.shape[1])
+    squares, still = np.zeros((KINDS, 32, 16), np.float32), np.zeros((3, KINDS, 1024), np.float32)
+    for kind, rows in _bases().items():
+        parts = rows.reshape(len(rows), -1, 4)
+        squares[kind, : len(rows)] = np.einsum("ubi,ubj->uij", parts, parts).reshape(-1, 16)
+        for plane in range(3):
+            matrix = (
+                TRANSFORM4.T @ np.diag(metric.frequency[plane]) @ TRANSFORM4
+                + np.diag(metric.samples[plane])
+                + metric.factors[plane].T @ metric.factors[plane]
+            )
+            # (row, row) by (column, column)
+            matrix = matrix.reshape(4, 4, 4, 4).transpose(0, 2, 1, 3).reshape(16, 16)
+            found = squares[kind, : len(rows)] @ matrix @ squares[kind, : len(rows)].T
+            still[plane, kind, : found.size] = found.ravel()
+    return Local(
+        flags=np.array([metric.plain, metric.has_frequency, metric.has_samples]),
+        sse=metric.sse,
+        weights=np.ones((3, 16), np.float32),
+        frequency=np.zeros((3, 16, 16)),
+        samples=np.zeros((3, 16, 16)),
+        rows=np.zeros((BLOCKS, 16, count)),
+        still=still,
+        squares=squares,
+        matrices=np.zeros((BLOCKS if sketches else 0, 256), np.float32),
+        mean=np.zeros(256, np.float32),
+        half=np.zeros((32, 16), np.float32),
+    )
+
+
+@kernel
+def localise(metric, y, x, local):
+    """Bring a metric into its local form for the coding tree block at (y, x) in luma samples."""
+    factors, sketches = metric.factors.shape[1], metric.sketches[0].shape[0]
+    used = (sketches + LANES - 1) // LANES * LANES
+    tall, wide = metric.weights.shape[1], metric.weights.shape[2]
+    for plane in range(3):
+        sketched, side, scale = metric.sketches[plane], SIDE[plane], (4 if plane == 0 else 2)
+        top, left = (y, x) if plane == 0 else (y >> 1, x >> 1)
+        for square in range(16):
+            row, column = (y >> 4) + (square >> 2), (x >> 4) + (square & 3)
+            if row >= tall or column >= wide:
+                continue
+            weight = metric.weights[plane, row, column]
+            local.weights[plane, square] = weight
+            for k in range(16):
+                local.frequency[plane, square, k] = weight * metric.frequency[plane, k] / NORM4[k]
+                local.samples[plane, square, k] = weight * metric.samples[plane, k]
+            root = np.sqrt(weight)
+            if used + factors == 0:
+                continue
+            for inside in range(scale * scale):
+                block_y = scale * (square >> 2) + inside // scale
+                block_x = scale * (square & 3) + inside % scale
+                block = FIRST[plane] + side * block_y + block_x
+                rows = local.rows[block]
+                for k in range(16):
+                    for factor in range(factors):
+                        rows[k, used + factor] = root * metric.factors[plane, factor, k]
+                    for sketch in range(sketches):
+                        rows[k, sketch] = sketched[sketch, top + 4 * block_y + (k >> 2), left + 4 * block_x + (k & 3)]
+                if sketches:
+                    _sum_products(rows, used, local.matrices[block])
+
+
+@kernel
+def _sum_products(rows, count, out):
+    """Sums of the products of a block's samples, by (row, row) and (column, column)."""
+    for i in range(16):
+        for j in range(i, 16):
+            total = 0.0
+            for n in range(count):
+                total += rows[i, n] * rows[j, n]
+            out[64 * (i >> 2) + 16 * (j >> 2) + 4 * (i & 3) + (j & 3)] = total
+            out[64 * (j >> 2) + 16 * (i >> 2) + 4 * (j & 3) + (i & 3)] = total
+
+
+@kernel
+def level_weights(local, plane, kind, y, x, side, out):
+    """Distortion of an error of 1 in each orthonormal coefficient of a block.
+
+    Parameters
+    ----------
+    local : Local
+        The distortion.
+    plane, kind : int
+        Plane, and kind of transform.
+    y, x, side : int
+        The block, in 4x4 blocks of the plane of the coding tree block.
+    out : array float32
+        Written, in raster order. Weights and sketches are taken as spread evenly over the block, which is exact in 4x4.
+    """
+    squared = local.sse[plane]
+    count = 16 * side * side
+    if local.flags[PLAIN]:
+        for k in range(count):
+            out[k] = squared
+        return
+    scale = 2 if plane == 0 else 1  # log2 of the side of a macroblock in blocks
+    weight = np.float32(0)
+    for row in range(y, y + side):
+        for column in range(x, x + side):
+            weight += local.weights[plane, 4 * (row >> scale) + (column >> scale)]
+    weight /= side * side
+    still = local.still[plane, kind]
+    for k in range(count):
+        out[k] = squared + weight * still[k]
+    if len(local.matrices) == 0:
+        return
+    mean, half, squares = local.mean, local.half, local.squares[kind]
+    mean[:] = 0
+    for row in range(y, y + side):
+        for column in range(x, x + side):
+            matrix = local.matrices[FIRST[plane] + SIDE[plane] * row + column]
+            for k in range(256):
+                mean[k] += matrix[k]
+    share = np.float32(1 / (side * side))
+    for u in range(4 * side):
+        for j in range(16):
+            half[u, j] = 0
+        for i in range(16):
+            factor = share * squares[u, i]
+            for j in range(16):
+                half[u, j] += factor * mean[16 * i + j]
+    for u in range(4 * side):
+        for v in range(4 * side):
+            total = np.float32(0)
+            for j in range(16):
+                total += half[u, j] * squares[v, j]
+            out[4 * side * u + v] += total
+
+
+@kernel
+def distortion_of(local, plane, block_y, block_x, source, y, x, samples, side, error, scratch):
+    """Distortion of a block's decoded samples.
+
+    Parameters
+    ----------
+    local : Local
+        The distortion.
+    plane, block_y, block_x : int
+        Plane and place, in 4x4 blocks of the plane of the coding tree block.
+    source : array (h, w)
+        The plane; the block at (y, x) is compared.
+    samples : array (side * side,)
+        As decoded.
+    error, scratch : arrays (16,)
+        Overwritten.
+    """
+    if local.flags[PLAIN]:
+        return local.sse[plane] * squared_error(source, y, x, samples, side)
+    total, scale = 0.0, (2 if plane == 0 else 1)
+    flags, sse = local.flags, local.sse[plane]
+    frequency, weights, rows = local.frequency[plane], local.samples[plane], local.rows
+    for row in range(side >> 2):
+        for column in range(side >> 2):
+            for i in range(4):
+                for j in range(4):
+                    decoded = samples[(4 * row + i) * side + 4 * column + j]
+                    error[4 * i + j] = source[y + 4 * row + i, x + 4 * column + j] - decoded
+            square = 4 * ((block_y + row) >> scale) + ((block_x + column) >> scale)
+            block = FIRST[plane] + SIDE[plane] * (block_y + row) + block_x + column
+            total += block_distortion(flags, sse, frequency[square], weights[square], rows[block], error, scratch)
+    return total
+
+
+def _make_squared_error(side):
+    @kernel
+    def squared(source, y, x, samples):
+        total = 0
+        for i in range(side):
+            line = np.int32(0)
+            for j in range(side):
+                error = np.int32(np.int32(source[y + i, x + j]) - np.int32(samples[i * side + j]))
+                line = np.int32(line + np.int32(error * error))
+            total += line
+        return total
+
+    return squared
+
+
+_SQUARED4, _SQUARED8 = _make_squared_error(4), _make_squared_error(8)
+_SQUARED16, _SQUARED32 = _make_squared_error(16), _make_squared_error(32)
+
+
+@inlined
+def squared_error(source, y, x, samples, side):
+    """Sum of squares of the differences between a block of a plane and samples (side * side,)."""
+    if side == 4:
+        return _SQUARED4(source, y, x, samples)
+    if side == 8:
+        return _SQUARED8(source, y, x, samples)
+    if side == 16:
+        return _SQUARED16(source, y, x, samples)
+    return _SQUARED32(source, y, x, samples)

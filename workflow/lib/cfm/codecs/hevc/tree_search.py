@@ -1,0 +1,191 @@
+"""Search over the coding quadtree of a coding tree block."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cfm.codecs.cabac import BIT, COST
+from cfm.codecs.hevc.chroma_search import search_chroma
+from cfm.codecs.hevc.coding_tree import code_split, code_unit, start_group
+from cfm.codecs.hevc.luma_search import search_luma
+from cfm.codecs.hevc.state import HEIGHT, LOG2, LOG2_CTU, LOG2_GROUP, MODE, PARTS, PLANE_FIRST, QP, WIDTH
+from cfm.codecs.hevc.tables import Z_ORDER
+from cfm.codecs.kernels import copy_line, kernel
+
+START, WHOLE, SPLIT = range(3)  # rows of contexts of a depth
+
+
+@kernel
+def keep(frame, tree, slot, z, y, x, log2):
+    """Put a unit's decisions, levels and samples aside."""
+    _move_units(tree.units, tree.kept_units[slot], z, log2)
+    _move_levels(tree.levels, tree.kept_levels[slot], z, log2)
+    samples = tree.kept_samples[slot]
+    for plane in range(3):
+        side, coded = 1 << (log2 if plane == 0 else log2 - 1), frame.coded[plane]
+        top, left = (y, x) if plane == 0 else (y >> 1, x >> 1)
+        first = PLANE_FIRST[plane]
+        for i in range(side):
+            for j in range(side):
+                samples[first + i * side + j] = coded[top + i, left + j]
+
+
+@kernel
+def restore(frame, tree, slot, z, y, x, log2):
+    """Bring back what `keep` put aside, with the frame's maps."""
+    _move_units(tree.kept_units[slot], tree.units, z, log2)
+    _move_levels(tree.kept_levels[slot], tree.levels, z, log2)
+    samples = tree.kept_samples[slot]
+    for plane in range(3):
+        side, coded = 1 << (log2 if plane == 0 else log2 - 1), frame.coded[plane]
+        top, left = (y, x) if plane == 0 else (y >> 1, x >> 1)
+        first = PLANE_FIRST[plane]
+        for i in range(side):
+            for j in range(side):
+                coded[top + i, left + j] = samples[first + i * side + j]
+    modes, units = frame.modes, tree.units
+    for row in range(y >> 2, (y + (1 << log2)) >> 2):
+        for column in range(x >> 2, (x + (1 << log2)) >> 2):
+            modes[1 + row, 1 + column] = units[Z_ORDER[row & 15, column & 15], MODE]
+    fill_depth(frame, y, x, log2)
+
+
+@kernel
+def _move_units(source, target, z, log2):
+    for unit in range(z, z + (1 << (2 * log2 - 4))):
+        for k in range(source.shape[1]):
+            target[unit, k] = source[unit, k]
+
+
+@kernel
+def _move_levels(source, target, z, log2):
+    count = 1 << (2 * log2)
+    for k in range(16 * z, 16 * z + count):
+        target[k] = source[k]
+    for plane in (1, 2):
+        first = PLANE_FIRST[plane] + 4 * z
+        for k in range(first, first + count // 4):
+            target[k] = source[k]
+
+
+@kernel
+def fill_depth(frame, y, x, log2):
+    """Write the depth of a coding unit into the frame."""
+    depths, depth = frame.depths, frame.options[LOG2_CTU] - log2
+    for row in range(1 + (y >> 3), 1 + ((y + (1 << log2)) >> 3)):
+        for column in range(1 + (x >> 3), 1 + ((x + (1 << log2)) >> 3)):
+            depths[row, column] = depth
+
+
+@kernel
+def search_unit(frame, tree, work, local, settings, z, y, x, log2, parts, qp, states):
+    """Choose all of a coding unit, and write it into the frame and the tree.
+
+    Returns its cost; `states` and the slice's state follow.
+    """
+    units = tree.units
+    for unit in range(z, z + (1 << (2 * log2 - 4))):
+        units[unit, LOG2], units[unit, PARTS], units[unit, QP] = log2, parts, qp
+    fill_depth(frame, y, x, log2)
+    error = search_luma(frame, tree, work, local, settings, z, y, x, log2, parts, qp, states)
+    error += search_chroma(frame, tree, work, local, settings, z, y, x, log2, qp, states)
+    work.coder[COST] = 0
+    code_unit(work.coder, work.no_output, states, frame, tree, z, y, x, log2)
+    return error + settings.lambda_ * work.coder[COST] / BIT
+
+
+@kernel
+def search_tree(frame, tree, work, local, settings, y, x):
+    """Choose the partition of the coding tree block at (y, x) and all below.
+
+    The contexts before it stand in `tree.states` at its depth. The quadtree is walked with a stack of its own; numba's
+    cache does not hold functions that call themselves.
+    """
+    first = 6 - frame.options[LOG2_CTU]
+    part, whole, split = np.zeros(4, np.int64), np.empty(4), np.empty(4)
+    tops, lefts = np.full(4, y), np.full(4, x)
+    depth = first
+    while True:
+        # Go down, to the first part of each node.
+        cost = search_node(frame, tree, work, local, settings, tops[depth], lefts[depth], depth, whole, split)
+        if depth < 3 and cost == np.inf:
+            part[depth] = 0
+            depth += 1
+            tops[depth], lefts[depth] = tops[depth - 1], lefts[depth - 1]
+            continue
+        # Go up from nodes that are done, to the next part of one that is not.
+        while True:
+            if depth == first:
+                return
+            depth -= 1
+            split[depth] += cost
+            part[depth] += 1
+            if part[depth] < 4 and split[depth] < whole[depth]:
+                half = 32 >> depth
+                tops[depth + 1] = tops[depth] + half * (part[depth] >> 1)
+                lefts[depth + 1] = lefts[depth] + half * (part[depth] & 1)
+                depth += 1
+                break
+            copy_line(tree.states[depth + 1, START], tree.states[depth, SPLIT])
+            cost = decide(frame, tree, tops[depth], lefts[depth], depth, whole[depth], split[depth])
+
+
+@kernel
+def search_node(frame, tree, work, local, settings, y, x, depth, whole, split):
+    """Search a node as one coding unit, and one of 8x8 as one with four predictions.
+
+    Parameters
+    ----------
+    depth : int
+        Of a coding tree block of 64.
+    whole, split : arrays (4,)
+        Costs by depth: of the coding unit, and of what splitting the node costs before its parts. Written.
+
+    Returns
+    -------
+    float
+        Cost of the node, or infinity where its parts have to be searched first.
+    """
+    options, log2 = frame.options, 6 - depth
+    side = 1 << log2
+    if y >= options[HEIGHT] or x >= options[WIDTH]:
+        return 0.0
+    states, coder, slice_state = tree.states[depth], work.coder, frame.slice_state
+    z, fits = Z_ORDER[(y & 63) >> 2, (x & 63) >> 2], y + side <= options[HEIGHT] and x + side <= options[WIDTH]
+    if log2 >= options[LOG2_GROUP]:
+        start_group(frame, y, x)
+    slice_states = tree.slice_states[depth]
+    copy_line(slice_state, slice_states[START])
+    whole[depth] = np.inf
+    if fits:
+        copy_line(states[START], states[WHOLE])
+        coder[COST] = 0
+        code_split(coder, work.no_output, states[WHOLE], frame, y, x, log2, False)
+        whole[depth] = settings.lambda_ * coder[COST] / BIT
+        whole[depth] += search_unit(frame, tree, work, local, settings, z, y, x, log2, 0, settings.qp, states[WHOLE])
+        keep(frame, tree, depth, z, y, x, log2)
+        copy_line(slice_state, slice_states[WHOLE])
+        copy_line(slice_states[START], slice_state)
+    if log2 == 3:
+        copy_line(states[START], states[SPLIT])
+        split[depth] = search_unit(frame, tree, work, local, settings, z, y, x, log2, 1, settings.qp, states[SPLIT])
+        return decide(frame, tree, y, x, depth, whole[depth], split[depth])
+    below = tree.states[depth + 1, START]
+    copy_line(states[START], below)
+    coder[COST] = 0
+    code_split(coder, work.no_output, below, frame, y, x, log2, True)
+    split[depth] = settings.lambda_ * coder[COST] / BIT
+    return np.inf
+
+
+@kernel
+def decide(frame, tree, y, x, depth, whole, split):
+    """Keep the cheaper of a node as a whole and as split, which stands in the frame; returns its cost."""
+    states = tree.states[depth]
+    if split < whole:
+        copy_line(states[SPLIT], states[START])
+        return split
+    copy_line(states[WHOLE], states[START])
+    copy_line(tree.slice_states[depth, WHOLE], frame.slice_state)
+    restore(frame, tree, depth, Z_ORDER[(y & 63) >> 2, (x & 63) >> 2], y, x, 6 - depth)
+    return whole
