@@ -49,6 +49,7 @@ class SealedCodec(ABC):
     name: ClassVar[str]
     decoder: ClassVar[str]
     largest_effort: ClassVar[int]
+    seals_sides: ClassVar[bool] = True  # whether the checksum is also over what the seal says of the sides
     layout: ClassVar[str] = "yuv420"
 
     def __init__(self, deltas: Sequence[int], chroma_offset: int, effort: int):
@@ -89,7 +90,7 @@ class SealedCodec(ABC):
             raise InputError(f"codec {self.name} codes 8-bit yuv420, not {form}: convert it")
         stream = self._encode(picture, point, distortion).stream
         odd = (ODD_WIDTH if picture.width % 2 else 0) | (ODD_HEIGHT if picture.height % 2 else 0)
-        return stream + annex_b_unit(SEALS[self.name], SEAL_CONTENT.pack(MARK | odd, zlib.crc32(stream)))
+        return stream + annex_b_unit(SEALS[self.name], SEAL_CONTENT.pack(MARK | odd, self._checksum(stream, odd)))
 
     def decode(self, stream: bytes) -> Picture:
         """Decode a stream of this encoder; raises `BitstreamError` on a broken one."""
@@ -100,13 +101,17 @@ class SealedCodec(ABC):
             raise BitstreamError(
                 f"the stream does not end as one of our {title} streams; it was cut, or is of another encoder"
             )
-        odd, checksum = SEAL_CONTENT.unpack(content)
-        if not odd & MARK or zlib.crc32(body) != checksum:
+        mark, checksum = SEAL_CONTENT.unpack(content)
+        odd = mark & (ODD_WIDTH | ODD_HEIGHT)
+        if mark != MARK | odd or self._checksum(body, odd) != checksum:
             raise BitstreamError(f"the {title} stream is damaged (its checksum differs); fetch or encode it anew")
         planes = decode_annex_b(body, self.decoder, "yuv420p")
         height, width = planes[0].shape
         planes[0] = planes[0][: height - (odd & ODD_HEIGHT) // ODD_HEIGHT, : width - (odd & ODD_WIDTH)]
         return Picture(tuple(np.ascontiguousarray(plane) for plane in planes), self.layout, 8)
+
+    def _checksum(self, stream: bytes, odd: int) -> int:
+        return zlib.crc32(stream, odd if self.seals_sides else 0)
 
     @abstractmethod
     def _encode(self, picture: Picture, qp: int, distortion: Distortion | None) -> EncodedPicture:
