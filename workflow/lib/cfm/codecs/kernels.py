@@ -14,6 +14,7 @@ from pathlib import Path
 import numba
 import numpy as np
 from numba.core import config
+from numba.core.types import unliteral
 
 SOURCES = ("kernels.py", "cabac.py", "distortion.py", "avc/*.py", "hevc/*.py")
 
@@ -38,9 +39,28 @@ def numbers(text: str) -> np.ndarray:
 
 
 config.CACHE_DIR = str(cache_folder())
-kernel = numba.njit(cache=True, nogil=True, error_model="numpy")
-# For the small ones of inner loops: every array that is handed to a function costs two atomic operations.
-inlined = numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+_options = {"cache": True, "nogil": True, "error_model": "numpy"}
+# Kernels do not count references to arrays, which costs two atomic operations for every array that is handed to a
+# function and took more than half of the time. They cannot make arrays therefore; those that do are `allocating`.
+kernel = numba.njit(**_options, _nrt=False)
+inlined = numba.njit(**_options, _nrt=False, forceinline=True)  # small ones of inner loops
+allocating = numba.njit(**_options)
+
+
+def general(function):
+    """A kernel that is compiled once for all values of its arguments.
+
+    Of the others numba makes another one for every constant that is handed to them. That is faster code where a loop
+    depends on it, and minutes of compiling where large kernels call each other.
+    """
+    made = kernel(function)
+    template_of = made.get_call_template
+
+    def get_call_template(args, kws):
+        return template_of(tuple(map(unliteral, args)), {name: unliteral(kind) for name, kind in kws.items()})
+
+    made.get_call_template = get_call_template
+    return made
 
 
 @inlined

@@ -24,12 +24,12 @@ from cfm.codecs.avc.tables import (
 )
 from cfm.codecs.avc.transform import dequantise4, dequantise8, forward4, forward8, inverse4, inverse8
 from cfm.codecs.cabac import BIN_COST, BIT, COST, COUNTING, FIELDS
-from cfm.codecs.kernels import copy_line, kernel
+from cfm.codecs.kernels import allocating, copy_line, kernel
 
 MODES = 9
 
 
-@kernel
+@allocating
 def satd(residual, side):
     """Sum of absolute 4x4 Hadamard coefficients, halved, of a residual of 4x4 or 8x8 in raster order."""
     total = 0
@@ -94,7 +94,7 @@ def reconstruct(levels, size, qp, prediction, buffer, out):
         inverse8(buffer, prediction, out)
 
 
-@kernel
+@allocating
 def search_blocks(frame, local, mb, my, mx, qp, lambda_, level_lambda, start, size, tried, cabac, limit):
     """Choose the modes and levels of a macroblock with 4x4 (size 1) or 8x8 (size 2) blocks, one after the other.
 

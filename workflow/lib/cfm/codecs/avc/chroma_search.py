@@ -19,13 +19,13 @@ from cfm.codecs.avc.tables import CHROMA_AC, CHROMA_DC, CONTEXTS, SCALE4
 from cfm.codecs.avc.transform import dequantise_chroma_dc, forward4, hadamard2
 from cfm.codecs.avc.whole_prediction import predict_chroma
 from cfm.codecs.cabac import BIT, COST, COUNTING, FIELDS
-from cfm.codecs.kernels import copy_line, kernel
+from cfm.codecs.kernels import allocating, copy_line
 
 CHROMA_MODES = 4
 NOTHING, DC_ALONE, ALL = range(3)  # chroma parts of the coded block pattern
 
 
-@kernel
+@allocating
 def search_chroma(frame, local, mb, my, mx, qp, lambda_, level_lambda, states, cabac, only):
     """Choose the chroma mode and levels.
 

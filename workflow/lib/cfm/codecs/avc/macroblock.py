@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from cfm.codecs.avc.residual import code_levels
 from cfm.codecs.avc.state import CBP, CHROMA, I4, I8, I16, KIND, MODE16, PREVIOUS_DELTA, PREVIOUS_QP, QP
 from cfm.codecs.avc.tables import (
@@ -26,7 +24,7 @@ from cfm.codecs.avc.tables import (
     TRANSFORM8,
 )
 from cfm.codecs.cabac import encode_bin, encode_terminate
-from cfm.codecs.kernels import inlined, kernel
+from cfm.codecs.kernels import allocating, inlined, kernel
 
 DC_MODE = 2
 
@@ -51,7 +49,10 @@ def code_mode(coder, out, states, mode, predicted):
 @inlined
 def any_level(levels):
     """Whether a level is not 0."""
-    return np.count_nonzero(levels) > 0
+    some = 0
+    for k in range(levels.shape[0]):
+        some |= levels[k]
+    return some != 0
 
 
 @kernel
@@ -105,7 +106,7 @@ def _code_type(coder, out, states, frame, mb, my, mx):
     encode_bin(coder, out, states, MB_TYPE + 7, mb.head[MODE16] & 1)
 
 
-@kernel
+@allocating
 def _code_modes(coder, out, states, frame, mb, my, mx):
     size = 2 if mb.head[KIND] == I8 else 1
     for block in range(0, 16, size * size):

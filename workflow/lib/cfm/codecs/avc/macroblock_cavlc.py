@@ -6,7 +6,7 @@ from cfm.codecs.avc.cavlc import CHROMA_DC_CLASS, code_block, put_bits, put_se, 
 from cfm.codecs.avc.macroblock import DC_MODE, predicted_mode
 from cfm.codecs.avc.state import CBP, CHROMA, I8, I16, KIND, MODE16, PREVIOUS_QP, QP
 from cfm.codecs.avc.tables import BLOCK_X, BLOCK_Y, CODE_OF_CBP
-from cfm.codecs.kernels import kernel
+from cfm.codecs.kernels import allocating, kernel
 
 
 @kernel
@@ -23,7 +23,7 @@ def put_counted(coder, out, levels, first, stride, count, counts, row, column):
     counts[row + 1, column + 1] = code_block(coder, out, levels, first, stride, count, token_class(counts, row, column))
 
 
-@kernel
+@allocating
 def put_macroblock(coder, out, frame, mb, my, mx):
     """Write, or count, a macroblock at row my and column mx of macroblocks, and enter it into the frame's maps."""
     kind, cbp = mb.head[KIND], mb.head[CBP]

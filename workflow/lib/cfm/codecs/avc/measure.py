@@ -13,7 +13,7 @@ import numpy as np
 from cfm.codecs.avc.tables import NORM4, STEP4, STEP8, ZIGZAG4, ZIGZAG8
 from cfm.codecs.avc.transform import forward4
 from cfm.codecs.distortion import ROWS8, Metric
-from cfm.codecs.kernels import inlined, kernel
+from cfm.codecs.kernels import allocating, inlined, kernel
 
 PLAIN, FREQUENCY, SAMPLES, FLAGS = range(4)
 LANES = 4  # products that are summed up side by side
@@ -69,7 +69,7 @@ def new_local(metric: Metric) -> Local:
     )
 
 
-@kernel
+@allocating
 def localise(metric, my, mx, local):
     """Bring a metric into its local form for the macroblock at row my and column mx."""
     factors, sketches = metric.factors.shape[1], metric.sketches[0].shape[0]

@@ -166,10 +166,12 @@ def choose_levels(values, weights, category, states, flag_costs, lambda_, levels
         levels[position] = level
         none += zero
     if best_last < 0 or none + per_cost * flag_costs[0] <= coded + best + per_cost * flag_costs[1]:
-        levels[:count] = 0
+        for position in range(count):
+            levels[position] = 0
         return False
     levels[best_last] = best_level
-    levels[best_last + 1 : count] = 0
+    for position in range(best_last + 1, count):
+        levels[position] = 0
     for position in range(best_last + 1):
         if values[position] < 0:
             levels[position] = -levels[position]

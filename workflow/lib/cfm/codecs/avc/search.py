@@ -14,13 +14,13 @@ from cfm.codecs.avc.state import CBP, CHROMA, I4, I8, I16, PREVIOUS_QP, QP
 from cfm.codecs.avc.tables import CHROMA_QP, CONTEXTS
 from cfm.codecs.avc.whole_search import search16
 from cfm.codecs.cabac import BIT, COST, COUNTING, FIELDS
-from cfm.codecs.kernels import copy_line, kernel
+from cfm.codecs.kernels import allocating, copy_line
 
 TRIED16 = 2  # of the four modes of 16x16 prediction
 SPARE = 1.05  # a search is given up where a part costs so many times the best found
 
 
-@kernel
+@allocating
 def luma_distortion(frame, local, my, mx, area):
     """Distortion of a macroblock's luma in an area, and what the filter did to that of its neighbours.
 
@@ -54,7 +54,7 @@ def luma_distortion(frame, local, my, mx, area):
     return total
 
 
-@kernel
+@allocating
 def search_macroblock(frame, local, candidates, my, mx, qp, share, states, settings, tried, chroma_mode, costs):
     """Choose how a macroblock is coded at a QP.
 

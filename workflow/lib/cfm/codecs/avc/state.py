@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cfm.codecs.kernels import kernel
+from cfm.codecs.kernels import allocating
 
 I4, I8, I16 = range(3)  # kinds of macroblocks: 4x4 or 8x8 blocks with modes of their own, or 16x16
 KIND, MODE16, CHROMA, CBP, QP, HEAD = range(6)  # entries of a macroblock's head
@@ -142,7 +142,7 @@ def new_macroblock() -> Macroblock:
     )
 
 
-@kernel
+@allocating
 def copy_macroblock(source, target):
     """Make a macroblock the same as another."""
     target.head[:] = source.head

@@ -20,12 +20,12 @@ from cfm.codecs.avc.tables import AC16, BLOCK_X, BLOCK_Y, CONTEXTS, DC16, SCALE4
 from cfm.codecs.avc.transform import dequantise_dc16, forward4, hadamard4
 from cfm.codecs.avc.whole_prediction import predict16
 from cfm.codecs.cabac import BIT, COST, COUNTING, FIELDS
-from cfm.codecs.kernels import copy_line, kernel
+from cfm.codecs.kernels import allocating, copy_line
 
 MODES16 = 4
 
 
-@kernel
+@allocating
 def search16(frame, local, mb, my, mx, qp, lambda_, level_lambda, states, tried, cabac):
     """Choose the mode and the levels of a macroblock with 16x16 prediction.
 

@@ -9,13 +9,12 @@ from cfm.codecs.hevc.measure import COSINE, SINE, SKIP, distortion_of, level_wei
 from cfm.codecs.hevc.prediction import filter_references, gather_references, predict, uses_filtered
 from cfm.codecs.hevc.quantise import choose_levels
 from cfm.codecs.hevc.residual import code_residual
-from cfm.codecs.hevc.state import HEIGHT, HIDES, LOG2_CTU, PLANE_FIRST, WIDTH
-from cfm.codecs.hevc.tables import CBF_CHROMA, CBF_LUMA
+from cfm.codecs.hevc.state import HEIGHT, LOG2_CTU, PLANE_FIRST, WIDTH
 from cfm.codecs.hevc.transform import dequantise, forward, inverse, inverse_skip, step_of
-from cfm.codecs.kernels import copy_line, inlined, kernel
+from cfm.codecs.kernels import general, inlined, kernel
 
 
-@kernel
+@general
 def gather(frame, work, plane, y, x, side):
     """Neighbours of a block of a plane, as they are and filtered."""
     options, references = frame.options, work.references
@@ -88,7 +87,7 @@ def add_residual(prediction, residual, side, out):
         _ADD32(prediction, residual, out)
 
 
-@kernel
+@general
 def weigh(work, local, plane, y, x, log2, sine, skip):
     """Bring what errors of a block's coefficients cost into `work.weights`; before trials of it."""
     kind = (SKIP if skip else SINE if sine else COSINE + log2) if log2 == 2 else COSINE + log2
@@ -96,7 +95,7 @@ def weigh(work, local, plane, y, x, log2, sine, skip):
     level_weights(local, plane, kind, (y & mask) >> 2, (x & mask) >> 2, 1 << (log2 - 2), work.weights)
 
 
-@kernel
+@general
 def try_block(work, local, source, plane, y, x, log2, sine, skip, scan, qp, hides, level_lambda, states, flag, row):
     """Choose the levels of a predicted block, into row `row` of the trials; returns (distortion, whether there are any).
 
@@ -108,12 +107,38 @@ def try_block(work, local, source, plane, y, x, log2, sine, skip, scan, qp, hide
     residual_of(source, y, x, prediction, side, residual)
     state = states[flag]
     if skip:
-        coded = choose_levels(residual, work.weights, step_of(qp), log2, chroma, scan, states, BIN_COST[state],
-            BIN_COST[state ^ 1], level_lambda, hides, levels, work.last_costs)
+        coded = choose_levels(
+            residual,
+            work.weights,
+            step_of(qp),
+            log2,
+            chroma,
+            scan,
+            states,
+            BIN_COST[state],
+            BIN_COST[state ^ 1],
+            level_lambda,
+            hides,
+            levels,
+            work.last_costs,
+        )
     else:
         forward(residual, side, sine, work.half_float, coefficients)
-        coded = choose_levels(coefficients, work.weights, step_of(qp), log2, chroma, scan, states, BIN_COST[state],
-            BIN_COST[state ^ 1], level_lambda, hides, levels, work.last_costs)
+        coded = choose_levels(
+            coefficients,
+            work.weights,
+            step_of(qp),
+            log2,
+            chroma,
+            scan,
+            states,
+            BIN_COST[state],
+            BIN_COST[state ^ 1],
+            level_lambda,
+            hides,
+            levels,
+            work.last_costs,
+        )
     if coded:
         rows, columns = dequantise(levels, 0, side, log2, qp, work.block)
         if skip:
@@ -131,7 +156,7 @@ def try_block(work, local, source, plane, y, x, log2, sine, skip, scan, qp, hide
     return error, coded
 
 
-@kernel
+@general
 def count_block(work, states, row, log2, chroma, scan, skip, hides, flag, coded):
     """Cost of a trial's flag and levels; the contexts follow."""
     coder = work.coder
@@ -142,7 +167,7 @@ def count_block(work, states, row, log2, chroma, scan, skip, hides, flag, coded)
     return coder[COST]
 
 
-@kernel
+@general
 def commit_block(frame, tree, work, plane, y, x, log2, z, row):
     """Write a trial into the frame and the tree."""
     side, coded = 1 << log2, frame.coded[plane]

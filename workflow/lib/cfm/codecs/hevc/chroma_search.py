@@ -8,15 +8,15 @@ from cfm.codecs.cabac import BIN_COST, BIT
 from cfm.codecs.hevc.blocks import commit_block, count_block, gather, predict_gathered, try_block, weigh
 from cfm.codecs.hevc.coding_tree import chroma_mode, chroma_scan
 from cfm.codecs.hevc.luma_search import TRIAL
-from cfm.codecs.hevc.mode_search import satd
+from cfm.codecs.hevc.mode_search import lowest, satd
 from cfm.codecs.hevc.state import CBF, CHROMA, CHROMA_OFFSET, HIDES, MODE, SKIPPED, TRANSFORM
 from cfm.codecs.hevc.tables import CBF_CHROMA, CHROMA_MODE, CHROMA_QP, DERIVED, UNIT_X, UNIT_Y
-from cfm.codecs.kernels import copy_line, kernel
+from cfm.codecs.kernels import copy_line, general
 
 CHOICES = 5
 
 
-@kernel
+@general
 def choose_chroma_levels(frame, tree, work, local, settings, z_unit, y, x, log2_unit, mode, qp):
     """Choose the levels of a unit's chroma in a mode, along its transform tree; (y, x) in luma samples.
 
@@ -65,10 +65,11 @@ def choose_chroma_levels(frame, tree, work, local, settings, z_unit, y, x, log2_
     return cost, total
 
 
-@kernel
+@general
 def rank_choices(frame, work, y, x, side, luma_mode, costs):
     """Hadamard errors of the chroma modes of a unit; (y, x) and side in chroma samples."""
-    costs[:] = 0
+    for choice in range(CHOICES):
+        costs[choice] = 0
     for plane in (1, 2):
         gather(frame, work, plane, y, x, side)
         for choice in range(CHOICES):
@@ -76,18 +77,18 @@ def rank_choices(frame, work, y, x, side, luma_mode, costs):
             costs[choice] += satd(frame.source[plane], y, x, work.prediction, side, work.half)
 
 
-@kernel
+@general
 def chroma_qp_of(frame, qp):
     """QP of chroma (8.6.1)."""
     return CHROMA_QP[min(57, max(0, qp + frame.options[CHROMA_OFFSET]))]
 
 
-@kernel
+@general
 def search_chroma(frame, tree, work, local, settings, z, y, x, log2, qp, states):
     """Choose the mode and the levels of a unit's chroma; `states` are those before it. Returns weighted distortion."""
     units, side = tree.units, 1 << (log2 - 1)
     luma_mode, chroma_qp = np.int64(units[z, MODE]), chroma_qp_of(frame, qp)
-    costs = np.empty(CHOICES)
+    costs = work.costs
     rank_choices(frame, work, y >> 1, x >> 1, side, luma_mode, costs)
     state = states[CHROMA_MODE]
     for choice in range(CHOICES):
@@ -95,7 +96,7 @@ def search_chroma(frame, tree, work, local, settings, z, y, x, log2, qp, states)
         costs[choice] += settings.root_lambda * rate / BIT
     least, best, last, chosen_error = np.inf, DERIVED, -1, 0.0
     for _ in range(settings.tried_chroma):
-        choice = np.argmin(costs)
+        choice = lowest(costs, CHOICES)
         costs[choice] = np.inf
         copy_line(states, work.states[0])
         rate = BIN_COST[state] if choice == DERIVED else BIN_COST[state ^ 1] + 2 * BIT

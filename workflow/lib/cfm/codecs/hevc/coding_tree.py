@@ -46,7 +46,7 @@ from cfm.codecs.hevc.tables import (
     UNIT_Y,
     VERTICAL,
 )
-from cfm.codecs.kernels import inlined, kernel
+from cfm.codecs.kernels import general, inlined
 
 
 @inlined
@@ -87,7 +87,7 @@ def luma_scan(mode, log2):
     return SCAN_OF_MODE[mode] if log2 <= 3 else 0
 
 
-@kernel
+@general
 def start_group(frame, y, x):
     """Begin a quantisation group: predict its QP (8.6.1)."""
     inside, qps, state = (1 << frame.options[LOG2_CTU]) - 1, frame.qps, frame.slice_state
@@ -100,7 +100,7 @@ def start_group(frame, y, x):
     state[DELTA_CODED] = 0
 
 
-@kernel
+@general
 def code_tree(coder, out, states, frame, tree, y, x):
     """Code the coding tree block at (y, x) in luma samples as decided.
 
@@ -125,7 +125,7 @@ def code_tree(coder, out, states, frame, tree, y, x):
         z += 1 << (2 * log2 - 4)
 
 
-@kernel
+@general
 def code_split(coder, out, states, frame, y, x, log2, split):
     """Code whether a node is split, where it is not inferred."""
     options, side = frame.options, 1 << log2
@@ -136,7 +136,7 @@ def code_split(coder, out, states, frame, y, x, log2, split):
         encode_bin(coder, out, states, SPLIT_CU + context, 1 if split else 0)
 
 
-@kernel
+@general
 def code_unit(coder, out, states, frame, tree, z, y, x, log2):
     """Code a coding unit; its modes have to stand in the frame. Writes its QP into the frame."""
     units, options = tree.units, frame.options
@@ -155,30 +155,29 @@ def code_unit(coder, out, states, frame, tree, z, y, x, log2):
             qps[row, column] = qp
 
 
-@kernel
+@general
 def code_modes(coder, out, states, frame, units, z, y, x, parts):
     """Code the luma modes of a unit."""
     count, log2_ctu = (4 if parts else 1), frame.options[LOG2_CTU]
-    likely = np.empty((4, 3), np.int64)
     for part in range(count):
-        a, b, c = likely_modes(frame.modes, log2_ctu, y + 4 * (part >> 1), x + 4 * (part & 1))
-        likely[part, 0], likely[part, 1], likely[part, 2] = a, b, c
-        mode = units[z + part, MODE]
-        encode_bin(coder, out, states, MODE_IS_LIKELY, 1 if mode == a or mode == b or mode == c else 0)
-    for part in range(count):
-        a, b, c = likely[part]
+        likely = likely_modes(frame.modes, log2_ctu, y + 4 * (part >> 1), x + 4 * (part & 1))
         mode = np.int64(units[z + part, MODE])
-        if mode == a:
+        is_likely = mode == likely[0] or mode == likely[1] or mode == likely[2]
+        encode_bin(coder, out, states, MODE_IS_LIKELY, 1 if is_likely else 0)
+    for part in range(count):
+        first, second, third = likely_modes(frame.modes, log2_ctu, y + 4 * (part >> 1), x + 4 * (part & 1))
+        mode = np.int64(units[z + part, MODE])
+        if mode == first:
             code_bits(coder, out, 0, 1)
-        elif mode == b:
+        elif mode == second:
             code_bits(coder, out, 2, 2)
-        elif mode == c:
+        elif mode == third:
             code_bits(coder, out, 3, 2)
         else:
-            code_bits(coder, out, mode - (mode > a) - (mode > b) - (mode > c), 5)
+            code_bits(coder, out, mode - (mode > first) - (mode > second) - (mode > third), 5)
 
 
-@kernel
+@general
 def code_chroma_choice(coder, out, states, choice):
     """Code intra_chroma_pred_mode."""
     encode_bin(coder, out, states, CHROMA_MODE, 0 if choice == DERIVED else 1)
@@ -195,14 +194,14 @@ def any_coded(units, z, log2, plane):
     return some != 0
 
 
-@kernel
+@general
 def code_transform(coder, out, states, frame, tree, z_unit, log2_unit):
     """Code the transform tree of a coding unit, block by block."""
     units, options = tree.units, frame.options
     parts = np.int64(units[z_unit, PARTS])
     most_splits = options[MOST_SPLITS] + parts
-    # Whether chroma has levels below the node at each depth, after the one that stands for all.
-    some = np.ones((2, 7), np.bool_)
+    # Whether Cb and Cr have levels below the node of each depth: a bit a depth, after the one that stands for all.
+    some_cb = some_cr = 1
     z, end = z_unit, z_unit + (1 << (2 * log2_unit - 4))
     while z < end:
         log2 = np.int64(units[z, TRANSFORM])
@@ -212,21 +211,25 @@ def code_transform(coder, out, states, frame, tree, z_unit, log2_unit):
             depth = log2_unit - node
             if 2 < node <= 5 and depth < most_splits and not (depth == 0 and parts):
                 encode_bin(coder, out, states, SPLIT_TRANSFORM + 5 - node, 1 if node > log2 else 0)
-            for plane in range(2):
-                if node == 2:
-                    some[plane, depth + 1] = some[plane, depth]
-                elif some[plane, depth]:
-                    some[plane, depth + 1] = any_coded(units, z, node, 1 + plane)
-                    encode_bin(coder, out, states, CBF_CHROMA + depth, 1 if some[plane, depth + 1] else 0)
-                else:
-                    some[plane, depth + 1] = False
+            some_cb = code_chroma_flag(coder, out, states, units, z, node, 1, depth, some_cb)
+            some_cr = code_chroma_flag(coder, out, states, units, z, node, 2, depth, some_cr)
         depth = log2_unit - log2
-        has_chroma = some[0, depth + 1] or some[1, depth + 1]
+        has_chroma = ((some_cb | some_cr) >> (depth + 1)) & 1 != 0
         code_block(coder, out, states, frame, tree, z, z_unit, log2, depth, has_chroma)
         z += 1 << (2 * log2 - 4)
 
 
-@kernel
+@general
+def code_chroma_flag(coder, out, states, units, z, node, plane, depth, some):
+    """Code whether a plane of chroma has levels below a node, where its parent has; returns `some` with its bit."""
+    has = (some >> depth) & 1
+    if node > 2 and has:
+        has = 1 if any_coded(units, z, node, plane) else 0
+        encode_bin(coder, out, states, CBF_CHROMA + depth, has)
+    return (some & ~(1 << (depth + 1))) | has << (depth + 1)
+
+
+@general
 def code_block(coder, out, states, frame, tree, z, z_unit, log2, depth, has_chroma):
     """Code a transform unit."""
     units, options, state = tree.units, frame.options, frame.slice_state
@@ -261,7 +264,7 @@ def code_block(coder, out, states, frame, tree, z, z_unit, log2, depth, has_chro
                 )
 
 
-@kernel
+@general
 def code_qp_delta(coder, out, states, delta):
     """Code CuQpDeltaVal (9.3.3.10)."""
     magnitude = abs(delta)

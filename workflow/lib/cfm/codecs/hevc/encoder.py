@@ -37,7 +37,7 @@ from cfm.codecs.hevc.syntax import (
 )
 from cfm.codecs.hevc.tables import CHROMA_QP, LARGEST_QP, initial_states
 from cfm.codecs.hevc.tree_search import START, search_tree
-from cfm.codecs.kernels import copy_line, kernel
+from cfm.codecs.kernels import copy_line, general
 from cfm.codecs.picture import Picture
 from cfm.errors import ConfigurationError
 
@@ -181,17 +181,17 @@ def encode_picture(
     return EncodedPicture(parameters + nal_unit(SLICE_IDR, data), coded, coded[0], counted)
 
 
-@kernel
+@general
 def encode_slice(frame, metric, local, tree, work, coder, out, states, settings):
     """Search and code all coding tree blocks; returns the bits that the search counted."""
     options = frame.options
     log2 = options[LOG2_CTU]
-    side, counted = 1 << log2, 0
+    side, counted, begin = 1 << log2, 0, tree.slice_states[0, 3]
     for y in range(0, options[HEIGHT], side):
         for x in range(0, options[WIDTH], side):
             if not metric.plain:
                 localise(metric, y, x, local)
-            begin = frame.slice_state.copy()
+            copy_line(frame.slice_state, begin)
             copy_line(states, tree.states[6 - log2][START])
             search_tree(frame, tree, work, local, settings, y, x)
             copy_line(begin, frame.slice_state)

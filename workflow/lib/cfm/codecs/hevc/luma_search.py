@@ -17,13 +17,13 @@ from cfm.codecs.hevc.state import (
     SKIPPED,
     TRANSFORM,
 )
-from cfm.codecs.hevc.tables import CBF_LUMA, DC, MODE_IS_LIKELY, MODES, PLANAR, SPLIT_TRANSFORM
-from cfm.codecs.kernels import copy_line, kernel
+from cfm.codecs.hevc.tables import CBF_LUMA, DC, MODE_IS_LIKELY, PLANAR, SPLIT_TRANSFORM
+from cfm.codecs.kernels import copy_line, general
 
 WHOLE, PART, SPLIT, TRIAL = range(1, 5)  # rows of trials and their contexts; row 0 has those of the unit so far
 
 
-@kernel
+@general
 def mode_cost(states, mode, likely):
     """Cost of a luma mode."""
     state = states[MODE_IS_LIKELY]
@@ -34,13 +34,13 @@ def mode_cost(states, mode, likely):
     return BIN_COST[state] + 5 * BIT
 
 
-@kernel
+@general
 def choose_mode(frame, work, local, settings, y, x, log2, qp, states, tried, depth):
     """Choose the mode of a luma block of up to 32x32 without splitting its transform; from contexts `states`."""
     source, side, hides = frame.source[0], 1 << log2, frame.options[HIDES] != 0
     likely = likely_modes(frame.modes, frame.options[LOG2_CTU], y, x)
     gather(frame, work, 0, y, x, side)
-    chosen = np.empty(MODES, np.int64)
+    chosen = work.chosen
     count = rank_modes(work, source, y, x, side, likely, settings.root_lambda, tried, chosen)
     sine, flag = log2 == 2, CBF_LUMA + (0 if depth else 1)
     weigh(work, local, 0, y, x, log2, sine, False)
@@ -63,7 +63,7 @@ def choose_mode(frame, work, local, settings, y, x, log2, qp, states, tried, dep
     return best
 
 
-@kernel
+@general
 def try_whole(frame, tree, work, local, settings, y, x, log2, depth, mode, qp, states, row):
     """Choose the levels of a luma block that is not split further, into trial `row`; `work.states[row]` follows.
 
@@ -100,7 +100,7 @@ def try_whole(frame, tree, work, local, settings, y, x, log2, depth, mode, qp, s
     return other, other_error, True, True
 
 
-@kernel
+@general
 def commit_whole(frame, tree, work, z, y, x, log2, row, coded, skipped):
     """Write a luma block that is not split further into the frame and the tree."""
     commit_block(frame, tree, work, 0, y, x, log2, z, row)
@@ -111,7 +111,7 @@ def commit_whole(frame, tree, work, z, y, x, log2, row, coded, skipped):
         units[unit, SKIPPED] = 1 if skipped else 0
 
 
-@kernel
+@general
 def search_transform(frame, tree, work, local, settings, z, y, x, log2, depth, may_split, mode, qp, states):
     """Choose whether to split a luma block's transform and its levels, and write them into the frame and the tree.
 
@@ -164,7 +164,7 @@ def search_transform(frame, tree, work, local, settings, z, y, x, log2, depth, m
     return cost, error
 
 
-@kernel
+@general
 def search_quarters(frame, tree, work, local, settings, z, y, x, mode, qp, states):
     """The same of a block of 64x64, whose four quarters have a transform each."""
     cost = error = 0.0
@@ -177,7 +177,7 @@ def search_quarters(frame, tree, work, local, settings, z, y, x, mode, qp, state
     return cost, error
 
 
-@kernel
+@general
 def search_luma(frame, tree, work, local, settings, z, y, x, log2, parts, qp, states):
     """Choose modes, transform tree and levels of a unit's luma; `states` are those before it. Returns the distortion.
 

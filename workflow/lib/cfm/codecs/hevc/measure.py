@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cfm.codecs.avc.measure import FLAGS, FREQUENCY, LANES, PLAIN, SAMPLES, block_distortion, filled_up
+from cfm.codecs.avc.measure import LANES, PLAIN, block_distortion, filled_up
 from cfm.codecs.avc.tables import NORM4
 from cfm.codecs.distortion import TRANSFORM4, Metric
 from cfm.codecs.hevc.tables import SIZES, orthonormal
-from cfm.codecs.kernels import inlined, kernel
+from cfm.codecs.kernels import general, inlined, kernel
 
 # Kinds of transforms, for what an error of a coefficient costs.
 SINE, SKIP, COSINE = 0, 1, 0  # a cosine transform's kind is COSINE + log2 of its side
@@ -101,7 +101,7 @@ def new_local(metric: Metric) -> Local:
     )
 
 
-@kernel
+@general
 def localise(metric, y, x, local):
     """Bring a metric into its local form for the coding tree block at (y, x) in luma samples."""
     factors, sketches = metric.factors.shape[1], metric.sketches[0].shape[0]
@@ -136,7 +136,7 @@ def localise(metric, y, x, local):
                     _sum_products(rows, used, local.matrices[block])
 
 
-@kernel
+@general
 def _sum_products(rows, count, out):
     """Sums of the products of a block's samples, by (row, row) and (column, column)."""
     for i in range(16):
@@ -148,7 +148,7 @@ def _sum_products(rows, count, out):
             out[64 * (j >> 2) + 16 * (i >> 2) + 4 * (j & 3) + (i & 3)] = total
 
 
-@kernel
+@general
 def level_weights(local, plane, kind, y, x, side, out):
     """Distortion of an error of 1 in each orthonormal coefficient of a block.
 
@@ -181,7 +181,8 @@ def level_weights(local, plane, kind, y, x, side, out):
     if len(local.matrices) == 0:
         return
     mean, half, squares = local.mean, local.half, local.squares[kind]
-    mean[:] = 0
+    for k in range(256):
+        mean[k] = 0
     for row in range(y, y + side):
         for column in range(x, x + side):
             matrix = local.matrices[FIRST[plane] + SIDE[plane] * row + column]
@@ -203,7 +204,7 @@ def level_weights(local, plane, kind, y, x, side, out):
             out[4 * side * u + v] += total
 
 
-@kernel
+@general
 def distortion_of(local, plane, block_y, block_x, source, y, x, samples, side, error, scratch):
     """Distortion of a block's decoded samples.
 

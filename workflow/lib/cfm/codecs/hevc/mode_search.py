@@ -6,7 +6,7 @@ import numpy as np
 
 from cfm.codecs.hevc.prediction import predict, uses_filtered
 from cfm.codecs.hevc.tables import MODES
-from cfm.codecs.kernels import inlined, kernel
+from cfm.codecs.kernels import general, inlined, kernel
 
 
 def _make_satd(side, step):
@@ -75,7 +75,17 @@ def satd(source, y, x, prediction, side, half):
     return _SATD32(source, y, x, prediction, half)
 
 
-@kernel
+@inlined
+def lowest(costs, count):
+    """Index of the first of the lowest of so many costs."""
+    found = 0
+    for k in range(1, count):
+        if costs[k] < costs[found]:
+            found = k
+    return found
+
+
+@general
 def rank_modes(work, source, y, x, side, likely, root_lambda, count, chosen):
     """The modes of a luma block of least rough cost, and the most probable one, from the gathered neighbours.
 
@@ -101,7 +111,7 @@ def rank_modes(work, source, y, x, side, likely, root_lambda, count, chosen):
     int
         How many were chosen.
     """
-    costs = np.empty(MODES)
+    costs = work.costs
     for mode in range(MODES):
         row = 1 if uses_filtered(mode, side, 0) else 0
         predict(mode, work.references[row], side, side < 32, work.line, work.prediction)
@@ -109,7 +119,7 @@ def rank_modes(work, source, y, x, side, likely, root_lambda, count, chosen):
         costs[mode] = satd(source, y, x, work.prediction, side, work.half) + root_lambda * bits
     has_likely = False
     for place in range(count):
-        mode = np.argmin(costs)
+        mode = lowest(costs, MODES)
         costs[mode] = np.inf
         chosen[place] = mode
         has_likely |= mode == likely[0]

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from cfm.codecs.hevc.tables import ANGLE, DC, FILTERED, HORIZONTAL, INVERSE_ANGLE, PLANAR, SIZES, VERTICAL, Z_ORDER
-from cfm.codecs.kernels import inlined, kernel
+from cfm.codecs.hevc.tables import ANGLE, DC, FILTERED, INVERSE_ANGLE, PLANAR, Z_ORDER
+from cfm.codecs.kernels import general, inlined, kernel
 
 LARGEST_REFERENCES = 4 * 32 + 1
 
@@ -30,7 +30,7 @@ def is_coded(height, width, log2_ctu, y, x, other_y, other_x):
     return Z_ORDER[(other_y & 63) >> 2, (other_x & 63) >> 2] < Z_ORDER[(y & 63) >> 2, (x & 63) >> 2]
 
 
-@kernel
+@general
 def gather_references(plane, height, width, log2_ctu, y, x, side, chroma, out):
     """Neighbours of a block, with those that are not there made from others (8.4.4.2.2).
 
@@ -79,7 +79,7 @@ def gather_references(plane, height, width, log2_ctu, y, x, side, chroma, out):
             out[i] = 128
 
 
-@kernel
+@general
 def filter_references(references, side, strong, out):
     """Smooth neighbours (8.4.4.2.3); strong: whether this is luma, where a block of 32 may be smoothed bilinearly."""
     last = 4 * side
@@ -171,7 +171,7 @@ _PLANAR16, _DC16, _ANGLE16 = _make_predict(16)
 _PLANAR32, _DC32, _ANGLE32 = _make_predict(32)
 
 
-@kernel
+@general
 def predict(mode, refs, side, smooth, line, out):
     """Predict a block.
 
@@ -222,5 +222,6 @@ def predict(mode, refs, side, smooth, line, out):
 @inlined
 def uses_filtered(mode, side, chroma):
     """Whether a mode predicts from filtered neighbours."""
-    return chroma == 0 and ((side == 8 and FILTERED[3, mode]) or (side == 16 and FILTERED[4, mode])
-                            or (side == 32 and FILTERED[5, mode]))
+    return chroma == 0 and (
+        (side == 8 and FILTERED[3, mode]) or (side == 16 and FILTERED[4, mode]) or (side == 32 and FILTERED[5, mode])
+    )

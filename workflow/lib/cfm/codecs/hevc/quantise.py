@@ -28,7 +28,7 @@ from cfm.codecs.hevc.tables import (
     LAST_Y,
     PREFIX_BITS,
 )
-from cfm.codecs.kernels import inlined, kernel
+from cfm.codecs.kernels import general, inlined
 
 PREFIXES = 10
 
@@ -50,7 +50,7 @@ def magnitude_cost(states, chroma, context_set, greater, flags, has_greater2, ri
     return cost + BIN_COST[state ^ 1] + BIT * remaining_bits(magnitude - 3, rice)
 
 
-@kernel
+@general
 def _cost_last(states, log2, chroma, costs):
     """Costs of a last position's prefix and suffix, (2, PREFIXES): across and down."""
     first, shift = last_contexts(log2, chroma)
@@ -84,7 +84,7 @@ def _is_significant(coefficients, corner, side, least):
     return most >= least
 
 
-@kernel
+@general
 def choose_levels(
     coefficients, weights, step, log2, chroma, scan, states, cost_none, cost_some, lambda_, hiding, levels, last_costs
 ):
@@ -160,18 +160,14 @@ def choose_levels(
             weight = weights[place] * squared_step
             level, least_cost = 0, np.inf
             for candidate in range(nearest, max(nearest - 2, 0), -1):
-                rate = magnitude_cost(
-                    states, chroma, context_set, greater, flags, has_greater2, rice, candidate
-                )
+                rate = magnitude_cost(states, chroma, context_set, greater, flags, has_greater2, rice, candidate)
                 candidate_cost = weight * candidate * (candidate - 2 * value) + per_cost * rate
                 if candidate_cost < least_cost:
                     level, least_cost = candidate, candidate_cost
             column, row = 4 * group_x + x, 4 * group_y + y
             if scan == DOWN:
                 column, row = row, column
-            as_last = least_cost + per_cost * (
-                last_costs[0, LAST_PREFIX[column]] + last_costs[1, LAST_PREFIX[row]]
-            )
+            as_last = least_cost + per_cost * (last_costs[0, LAST_PREFIX[column]] + last_costs[1, LAST_PREFIX[row]])
             last_level = level
             if least_cost + per_cost * one_cost < per_cost * zero_cost:
                 cost += least_cost + per_cost * one_cost
@@ -219,7 +215,7 @@ def choose_levels(
     return True
 
 
-@kernel
+@general
 def _finish_levels(coefficients, log2, scan, coded, last_group, last_position, last_level, levels):
     """Clear what is behind the last level and in groups that are left out; give the others their signs."""
     side = 1 << log2
@@ -238,10 +234,8 @@ def _finish_levels(coefficients, log2, scan, coded, last_group, last_position, l
                     levels[place] = -levels[place]
 
 
-@kernel
-def hide_signs(
-    coefficients, weights, inverse, squared_step, log2, chroma, scan, states, per_cost, last_group, levels
-):
+@general
+def hide_signs(coefficients, weights, inverse, squared_step, log2, chroma, scan, states, per_cost, last_group, levels):
     """Change a level by 1 in every group whose sum's parity is not its first level's sign, where that costs least.
 
     The costs of bits are those of the group's first magnitude, which is close enough to compare changes.

@@ -26,7 +26,7 @@ from cfm.codecs.hevc.tables import (
     SKIP,
     UP_RIGHT,
 )
-from cfm.codecs.kernels import inlined, kernel
+from cfm.codecs.kernels import general, inlined
 
 MOST_GREATER1 = 8  # flags of a group
 HIDING = 4  # places between the first and the last level of a group whose first sign is hidden
@@ -59,7 +59,7 @@ def last_contexts(log2, chroma):
     return 3 * (log2 - 2) + ((log2 - 1) >> 2), (log2 + 1) >> 2
 
 
-@kernel
+@general
 def code_last(coder, out, states, log2, chroma, scan, y, x):
     """Code the place of the last level other than 0."""
     if scan == DOWN:
@@ -99,7 +99,7 @@ def remaining_bits(value, rice):
     return 4 + 2 * length - rice
 
 
-@kernel
+@general
 def _code_remaining(coder, out, value, rice):
     """coeff_abs_level_remaining (9.3.3.11): a unary prefix of up to 3 ones, else Exp-Golomb."""
     if coder[COUNTING]:
@@ -121,7 +121,7 @@ def _code_remaining(coder, out, value, rice):
     code_bits(coder, out, value, length)
 
 
-@kernel
+@general
 def code_residual(coder, out, states, levels, first, log2, chroma, scan, skip, hiding):
     """Code a block that has a level other than 0.
 
@@ -194,7 +194,7 @@ def code_residual(coder, out, states, levels, first, log2, chroma, scan, skip, h
             )
 
 
-@kernel
+@general
 def _code_magnitudes(coder, out, states, levels, corner, side, chroma, scan, group, greater_before, hiding):
     """Code magnitudes and signs of a group; returns whether one of its flags says that a magnitude is above 1."""
     context_set = (2 if group and not chroma else 0) + (1 if greater_before else 0)

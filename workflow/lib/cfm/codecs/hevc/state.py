@@ -12,7 +12,7 @@ import numpy as np
 
 from cfm.codecs.hevc.prediction import LARGEST_REFERENCES
 from cfm.codecs.hevc.quantise import PREFIXES
-from cfm.codecs.hevc.tables import CONTEXTS, DC
+from cfm.codecs.hevc.tables import CONTEXTS, DC, MODES
 
 # Fields of a unit. LOG2: of the coding unit's side; PARTS: 1 where it has four predictions; TRANSFORM: log2 of the
 # transform block's side in luma; CBF_* and SKIP_*: of Y, Cb and Cr one after the other.
@@ -90,6 +90,10 @@ class Tree(NamedTuple):
         Contexts by depth: for the alternatives of a search.
     slice_states : array (DEPTHS, 4, SLICE_STATE) int64
         Slice states by depth.
+    part, tops, lefts : arrays (4,) int64
+        Of the nodes that are being searched, by depth: the part that is, and where they are.
+    whole, split : arrays (4,) float64
+        Costs of those as one coding unit, and of their parts so far.
     """
 
     units: np.ndarray
@@ -99,6 +103,11 @@ class Tree(NamedTuple):
     kept_samples: np.ndarray
     states: np.ndarray
     slice_states: np.ndarray
+    part: np.ndarray
+    tops: np.ndarray
+    lefts: np.ndarray
+    whole: np.ndarray
+    split: np.ndarray
 
 
 def new_tree() -> Tree:
@@ -111,6 +120,11 @@ def new_tree() -> Tree:
         kept_samples=np.zeros((DEPTHS, LEVELS), np.int16),
         states=np.zeros((DEPTHS, 4, CONTEXTS), np.uint8),
         slice_states=np.zeros((DEPTHS, 4, SLICE_STATE), np.int64),
+        part=np.zeros(4, np.int64),
+        tops=np.zeros(4, np.int64),
+        lefts=np.zeros(4, np.int64),
+        whole=np.zeros(4),
+        split=np.zeros(4),
     )
 
 
@@ -133,8 +147,10 @@ class Work(NamedTuple):
     coder : array int64
         A coder that counts.
     no_output : array (0,) uint8
-    error, scratch : arrays (16,)
+    error, scratch : arrays (16,) int32
         For the distortion.
+    costs, chosen : arrays (MODES + 1,) float64 and int64
+        Rough costs of modes, and the modes of the least.
     """
 
     references: np.ndarray
@@ -155,6 +171,8 @@ class Work(NamedTuple):
     no_output: np.ndarray
     error: np.ndarray
     scratch: np.ndarray
+    costs: np.ndarray
+    chosen: np.ndarray
 
 
 def new_work(coder: np.ndarray) -> Work:
@@ -179,4 +197,6 @@ def new_work(coder: np.ndarray) -> Work:
         no_output=np.zeros(0, np.uint8),
         error=np.zeros(16, np.int32),
         scratch=np.zeros(16, np.int32),
+        costs=np.zeros(MODES + 1),
+        chosen=np.zeros(MODES + 1, np.int64),
     )

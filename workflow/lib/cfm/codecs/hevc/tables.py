@@ -13,9 +13,7 @@ DERIVED = 4  # intra_chroma_pred_mode of the luma mode
 CHROMA_CHOICES = numbers("0 26 10 1")  # modes of the other values (table 8-2)
 
 # The cosines of 0, pi / 64, ..., 32 pi / 64 as the transforms have them (8.6.4.2).
-_COSINES = numbers(
-    "64 90 90 90 89 88 87 85 83 82 80 78 75 73 70 67 64 61 57 54 50 46 43 38 36 31 25 22 18 13 9 4 0"
-)
+_COSINES = numbers("64 90 90 90 89 88 87 85 83 82 80 78 75 73 70 67 64 61 57 54 50 46 43 38 36 31 25 22 18 13 9 4 0")
 SINE4 = numbers("29 55 74 84 74 74 0 -74 84 -29 -74 55 55 -84 74 -29").reshape(4, 4).astype(np.int32)
 
 
@@ -55,7 +53,7 @@ INVERSE_ANGLE[11:26] = numbers("-4096 -1638 -910 -630 -482 -390 -315 -256 -315 -
 _DISTANCE = np.minimum(abs(np.arange(MODES) - VERTICAL), abs(np.arange(MODES) - HORIZONTAL))
 FILTERED = np.zeros((6, MODES), np.bool_)
 for _log2, _least in ((3, 7), (4, 1), (5, 0)):
-    FILTERED[_log2] = _DISTANCE > _least
+    FILTERED[_log2] = _least < _DISTANCE
 FILTERED[:, DC] = False
 
 # Scans: diagonal, horizontal, vertical (6.5.3 to 6.5.5).

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from cfm.codecs.hevc.tables import LEVEL_SCALE, SINE4, cosine, orthonormal
-from cfm.codecs.kernels import inlined, kernel
+from cfm.codecs.kernels import general, inlined, kernel
 
 
 def _make_forward(side, sine=False):
@@ -71,7 +71,7 @@ _FORWARD16, _INVERSE16 = _make_forward(16), _make_inverse(16)
 _FORWARD32, _INVERSE32 = _make_forward(32), _make_inverse(32)
 
 
-@kernel
+@general
 def forward(residual, side, sine, half, out):
     """Orthonormal transform of a block, all float32 (side * side,); `half` is overwritten."""
     if side == 4:
@@ -93,9 +93,9 @@ def step_of(qp):
     return LEVEL_SCALE[qp % 6] / 64 * 2.0 ** (qp // 6)
 
 
-@kernel
+@general
 def dequantise(levels, first, side, log2, qp, out):
-    """Coefficients (side * side,) int32 of the levels from entry `first`; returns (rows, columns) that are not all 0."""
+    """Coefficients (side * side,) int32 of levels from entry `first`; returns how many rows and columns have some."""
     scale, shift = LEVEL_SCALE[qp % 6] << (qp // 6 + 4), log2 + 3
     half = 1 << (shift - 1)
     rows = columns = 0
@@ -110,7 +110,7 @@ def dequantise(levels, first, side, log2, qp, out):
     return rows, columns
 
 
-@kernel
+@general
 def inverse(block, side, sine, rows, columns, half, out):
     """Residual of coefficients, all int32 (side * side,), of which only some rows and columns are not all 0."""
     if side == 4:
@@ -126,7 +126,7 @@ def inverse(block, side, sine, rows, columns, half, out):
         _INVERSE32(block, rows, columns, half, out)
 
 
-@kernel
+@general
 def inverse_skip(block, out):
     """Residual of a 4x4 block whose transform is skipped (8.6.4.2 with 8 bits)."""
     for k in range(16):

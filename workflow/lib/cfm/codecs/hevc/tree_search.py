@@ -10,12 +10,12 @@ from cfm.codecs.hevc.coding_tree import code_split, code_unit, start_group
 from cfm.codecs.hevc.luma_search import search_luma
 from cfm.codecs.hevc.state import HEIGHT, LOG2, LOG2_CTU, LOG2_GROUP, MODE, PARTS, PLANE_FIRST, QP, WIDTH
 from cfm.codecs.hevc.tables import Z_ORDER
-from cfm.codecs.kernels import copy_line, kernel
+from cfm.codecs.kernels import copy_line, general
 
 START, WHOLE, SPLIT = range(3)  # rows of contexts of a depth
 
 
-@kernel
+@general
 def keep(frame, tree, slot, z, y, x, log2):
     """Put a unit's decisions, levels and samples aside."""
     _move_units(tree.units, tree.kept_units[slot], z, log2)
@@ -30,7 +30,7 @@ def keep(frame, tree, slot, z, y, x, log2):
                 samples[first + i * side + j] = coded[top + i, left + j]
 
 
-@kernel
+@general
 def restore(frame, tree, slot, z, y, x, log2):
     """Bring back what `keep` put aside, with the frame's maps."""
     _move_units(tree.kept_units[slot], tree.units, z, log2)
@@ -50,14 +50,14 @@ def restore(frame, tree, slot, z, y, x, log2):
     fill_depth(frame, y, x, log2)
 
 
-@kernel
+@general
 def _move_units(source, target, z, log2):
     for unit in range(z, z + (1 << (2 * log2 - 4))):
         for k in range(source.shape[1]):
             target[unit, k] = source[unit, k]
 
 
-@kernel
+@general
 def _move_levels(source, target, z, log2):
     count = 1 << (2 * log2)
     for k in range(16 * z, 16 * z + count):
@@ -68,7 +68,7 @@ def _move_levels(source, target, z, log2):
             target[k] = source[k]
 
 
-@kernel
+@general
 def fill_depth(frame, y, x, log2):
     """Write the depth of a coding unit into the frame."""
     depths, depth = frame.depths, frame.options[LOG2_CTU] - log2
@@ -77,7 +77,7 @@ def fill_depth(frame, y, x, log2):
             depths[row, column] = depth
 
 
-@kernel
+@general
 def search_unit(frame, tree, work, local, settings, z, y, x, log2, parts, qp, states):
     """Choose all of a coding unit, and write it into the frame and the tree.
 
@@ -94,7 +94,7 @@ def search_unit(frame, tree, work, local, settings, z, y, x, log2, parts, qp, st
     return error + settings.lambda_ * work.coder[COST] / BIT
 
 
-@kernel
+@general
 def search_tree(frame, tree, work, local, settings, y, x):
     """Choose the partition of the coding tree block at (y, x) and all below.
 
@@ -102,9 +102,9 @@ def search_tree(frame, tree, work, local, settings, y, x):
     cache does not hold functions that call themselves.
     """
     first = 6 - frame.options[LOG2_CTU]
-    part, whole, split = np.zeros(4, np.int64), np.empty(4), np.empty(4)
-    tops, lefts = np.full(4, y), np.full(4, x)
+    part, tops, lefts, whole, split = tree.part, tree.tops, tree.lefts, tree.whole, tree.split
     depth = first
+    tops[depth], lefts[depth] = y, x
     while True:
         # Go down, to the first part of each node.
         cost = search_node(frame, tree, work, local, settings, tops[depth], lefts[depth], depth, whole, split)
@@ -130,7 +130,7 @@ def search_tree(frame, tree, work, local, settings, y, x):
             cost = decide(frame, tree, tops[depth], lefts[depth], depth, whole[depth], split[depth])
 
 
-@kernel
+@general
 def search_node(frame, tree, work, local, settings, y, x, depth, whole, split):
     """Search a node as one coding unit, and one of 8x8 as one with four predictions.
 
@@ -178,7 +178,7 @@ def search_node(frame, tree, work, local, settings, y, x, depth, whole, split):
     return np.inf
 
 
-@kernel
+@general
 def decide(frame, tree, y, x, depth, whole, split):
     """Keep the cheaper of a node as a whole and as split, which stands in the frame; returns its cost."""
     states = tree.states[depth]
