@@ -17,7 +17,7 @@ CHOICES = 5
 
 
 @general
-def choose_chroma_levels(frame, tree, work, local, settings, z_unit, y, x, log2_unit, mode, qp):
+def choose_chroma_levels(frame, tree, work, local, settings, z_unit, y, x, log2_unit, mode, qp, level_lambda):
     """Choose the levels of a unit's chroma in a mode, along its transform tree; (y, x) in luma samples.
 
     Writes them into the frame and the tree; `work.states[0]` follows. Returns cost and weighted distortion.
@@ -48,7 +48,7 @@ def choose_chroma_levels(frame, tree, work, local, settings, z_unit, y, x, log2_
                 scan,
                 qp,
                 hides,
-                settings.level_lambda / settings.chroma_weight,
+                level_lambda / settings.chroma_weight,
                 states,
                 flag,
                 TRIAL,
@@ -101,7 +101,7 @@ def search_chroma(frame, tree, work, local, settings, z, y, x, log2, qp, states)
         copy_line(states, work.states[0])
         rate = BIN_COST[state] if choice == DERIVED else BIN_COST[state ^ 1] + 2 * BIT
         mode = chroma_mode(choice, luma_mode)
-        cost, error = choose_chroma_levels(frame, tree, work, local, settings, z, y, x, log2, mode, chroma_qp)
+        cost, error = choose_chroma_levels(frame, tree, work, local, settings, z, y, x, log2, mode, chroma_qp, settings.level_lambda)
         cost += settings.lambda_ * rate / BIT
         last = choice
         if cost < least:
@@ -109,7 +109,7 @@ def search_chroma(frame, tree, work, local, settings, z, y, x, log2, qp, states)
     if best != last:
         copy_line(states, work.states[0])
         mode = chroma_mode(best, luma_mode)
-        choose_chroma_levels(frame, tree, work, local, settings, z, y, x, log2, mode, chroma_qp)
+        choose_chroma_levels(frame, tree, work, local, settings, z, y, x, log2, mode, chroma_qp, settings.level_lambda)
     for unit in range(z, z + (1 << (2 * log2 - 4))):
         units[unit, CHROMA] = best
     return chosen_error

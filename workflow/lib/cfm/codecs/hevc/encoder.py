@@ -12,6 +12,7 @@ from cfm.codecs.distortion import Distortion, metric_of
 from cfm.codecs.encoded import EncodedPicture, padded
 from cfm.codecs.hevc.coding_tree import code_tree
 from cfm.codecs.hevc.measure import localise, new_local
+from cfm.codecs.hevc.refinement import refine_tree
 from cfm.codecs.hevc.state import (
     CHROMA_OFFSET,
     HAS_DELTAS,
@@ -43,7 +44,8 @@ from cfm.errors import ConfigurationError
 
 # Set by BD-rate against x265.
 LAMBDA = 0.57  # of 2^((QP - 12) / 3)
-CHROMA_WEIGHT = 1.0
+CHROMA_WEIGHT = 1.4
+LEVEL_SHARES = (1.0, 0.7, 1.3, 0.5, 1.6)  # of lambda, in the choice of levels: one after the other, by effort
 SPLITS = 1  # of a transform tree
 GROUP = 4  # log2 of the side of a quantisation group
 TRIED = (4, 4, 3, 3)  # modes of blocks of 4, 8, 16, 32 that are tried in full
@@ -67,6 +69,10 @@ class Settings(NamedTuple):
         What distortion of chroma is multiplied by.
     tried4, tried8, tried16, tried32, tried_chroma : int
         Modes that are tried in full.
+    deltas : array of int64
+        What may be added to the QP in a quantisation group, the nearest to 0 first; the sums are QPs that there are.
+    level_shares : array
+        Shares of lambda in the choice of levels, each for a trial of a coding unit at the first QP.
     """
 
     qp: int
@@ -79,6 +85,8 @@ class Settings(NamedTuple):
     tried16: int
     tried32: int
     tried_chroma: int
+    deltas: np.ndarray
+    level_shares: np.ndarray
 
 
 def lambda_of(qp: int) -> float:
@@ -99,11 +107,13 @@ def settings_of(qp: int, deltas: Sequence[int], effort: int, chroma_offset: int)
     return Settings(
         qp,
         lambda_,
-        lambda_,
+        LEVEL_SHARES[0] * lambda_,
         lambda_**0.5,
         CHROMA_WEIGHT * 2 ** ((qp - chroma_qp) / 3),
         *TRIED,
         TRIED_CHROMA,
+        np.array(sorted(possible, key=lambda delta: (abs(delta), delta)), np.int64),
+        np.array(LEVEL_SHARES[:effort]),
     )
 
 
@@ -190,11 +200,15 @@ def encode_slice(frame, metric, local, tree, work, coder, out, states, settings)
     for y in range(0, options[HEIGHT], side):
         for x in range(0, options[WIDTH], side):
             if not metric.plain:
-                localise(metric, y, x, local)
+                localise(metric, y, x, side, local)
             copy_line(frame.slice_state, begin)
             copy_line(states, tree.states[6 - log2][START])
             search_tree(frame, tree, work, local, settings, y, x)
             copy_line(begin, frame.slice_state)
+            if settings.deltas.shape[0] + settings.level_shares.shape[0] > 2:
+                copy_line(states, tree.states[0, 3])
+                refine_tree(frame, tree, work, local, settings, y, x, tree.states[0, 3])
+                copy_line(begin, frame.slice_state)
             copy_line(states, tree.states[0, 3])
             work.coder[COST] = 0
             code_tree(work.coder, work.no_output, tree.states[0, 3], frame, tree, y, x)

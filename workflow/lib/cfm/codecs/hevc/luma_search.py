@@ -17,7 +17,7 @@ from cfm.codecs.hevc.state import (
     SKIPPED,
     TRANSFORM,
 )
-from cfm.codecs.hevc.tables import CBF_LUMA, DC, MODE_IS_LIKELY, PLANAR, SPLIT_TRANSFORM
+from cfm.codecs.hevc.tables import CBF_LUMA, DC, MODE_IS_LIKELY, PLANAR, SPLIT_TRANSFORM, UNIT_X, UNIT_Y
 from cfm.codecs.kernels import copy_line, general
 
 WHOLE, PART, SPLIT, TRIAL = range(1, 5)  # rows of trials and their contexts; row 0 has those of the unit so far
@@ -64,14 +64,14 @@ def choose_mode(frame, work, local, settings, y, x, log2, qp, states, tried, dep
 
 
 @general
-def try_whole(frame, tree, work, local, settings, y, x, log2, depth, mode, qp, states, row):
+def try_whole(frame, tree, work, local, settings, y, x, log2, depth, mode, qp, level_lambda, states, row):
     """Choose the levels of a luma block that is not split further, into trial `row`; `work.states[row]` follows.
 
     Returns (cost without what says that it is not split, distortion, whether it has levels, whether its transform is
     skipped).
     """
     side, hides, flag = 1 << log2, frame.options[HIDES] != 0, CBF_LUMA + (0 if depth else 1)
-    source, scan, sine, level_lambda = frame.source[0], luma_scan(mode, log2), log2 == 2, settings.level_lambda
+    source, scan, sine = frame.source[0], luma_scan(mode, log2), log2 == 2
     gather(frame, work, 0, y, x, side)
     predict_gathered(work, 0, mode, side)
     weigh(work, local, 0, y, x, log2, sine, False)
@@ -134,7 +134,7 @@ def search_transform(frame, tree, work, local, settings, z, y, x, log2, depth, m
         Cost and distortion.
     """
     cost, error, coded, skipped = try_whole(
-        frame, tree, work, local, settings, y, x, log2, depth, mode, qp, states, WHOLE
+        frame, tree, work, local, settings, y, x, log2, depth, mode, qp, settings.level_lambda, states, WHOLE
     )
     if may_split and log2 > 2:
         context, split_states = SPLIT_TRANSFORM + 5 - log2, work.states[SPLIT]
@@ -148,7 +148,7 @@ def search_transform(frame, tree, work, local, settings, z, y, x, log2, depth, m
             for part in range(4):
                 top, left, first = y + half * (part >> 1), x + half * (part & 1), z + part * step
                 part_cost, part_error, part_coded, part_skipped = try_whole(
-                    frame, tree, work, local, settings, top, left, log2 - 1, depth + 1, mode, qp, split_states, PART
+                    frame, tree, work, local, settings, top, left, log2 - 1, depth + 1, mode, qp, settings.level_lambda, split_states, PART
                 )
                 commit_whole(frame, tree, work, first, top, left, log2 - 1, PART, part_coded, part_skipped)
                 copy_line(work.states[PART], split_states)
@@ -222,4 +222,25 @@ def search_luma(frame, tree, work, local, settings, z, y, x, log2, parts, qp, st
     for row in range(1 + (y >> 2), 1 + ((y + side) >> 2)):
         for column in range(1 + (x >> 2), 1 + ((x + side) >> 2)):
             modes[row, column] = mode
+    return error
+
+
+@general
+def recode_luma(frame, tree, work, local, settings, z_unit, y, x, log2_unit, qp, level_lambda):
+    """Choose the levels of a unit's luma anew, in its modes and transform tree; `work.states[0]` follows.
+
+    Returns the distortion.
+    """
+    units, states, error = tree.units, work.states[0], 0.0
+    z, end = z_unit, z_unit + (1 << (2 * log2_unit - 4))
+    while z < end:
+        log2, mode = np.int64(units[z, TRANSFORM]), np.int64(units[z, MODE])
+        top, left = y + UNIT_Y[z] - UNIT_Y[z_unit], x + UNIT_X[z] - UNIT_X[z_unit]
+        part_error, coded, skipped = try_whole(
+            frame, tree, work, local, settings, top, left, log2, log2_unit - log2, mode, qp, level_lambda, states, PART
+        )[1:]
+        commit_whole(frame, tree, work, z, top, left, log2, PART, coded, skipped)
+        copy_line(work.states[PART], states)
+        error += part_error
+        z += 1 << (2 * log2 - 4)
     return error

@@ -102,17 +102,21 @@ def new_local(metric: Metric) -> Local:
 
 
 @general
-def localise(metric, y, x, local):
-    """Bring a metric into its local form for the coding tree block at (y, x) in luma samples."""
+def localise(metric, y, x, ctu, local):
+    """Bring a metric into its local form for the coding tree block of a side of `ctu` at (y, x) in luma samples.
+
+    Smaller ones take their place among those of 64.
+    """
     factors, sketches = metric.factors.shape[1], metric.sketches[0].shape[0]
     used = (sketches + LANES - 1) // LANES * LANES
     tall, wide = metric.weights.shape[1], metric.weights.shape[2]
     for plane in range(3):
         sketched, side, scale = metric.sketches[plane], SIDE[plane], (4 if plane == 0 else 2)
-        top, left = (y, x) if plane == 0 else (y >> 1, x >> 1)
+        top, left = (y & ~63, x & ~63) if plane == 0 else ((y & ~63) >> 1, (x & ~63) >> 1)
         for square in range(16):
-            row, column = (y >> 4) + (square >> 2), (x >> 4) + (square & 3)
-            if row >= tall or column >= wide:
+            row, column = (y >> 6 << 2) + (square >> 2), (x >> 6 << 2) + (square & 3)
+            inside = 0 <= 16 * row - y < ctu and 0 <= 16 * column - x < ctu
+            if not inside or row >= tall or column >= wide:
                 continue
             weight = metric.weights[plane, row, column]
             local.weights[plane, square] = weight

@@ -10,7 +10,7 @@ from cfm.codecs.hevc.coding_tree import code_split, code_unit, start_group
 from cfm.codecs.hevc.luma_search import search_luma
 from cfm.codecs.hevc.state import HEIGHT, LOG2, LOG2_CTU, LOG2_GROUP, MODE, PARTS, PLANE_FIRST, QP, WIDTH
 from cfm.codecs.hevc.tables import Z_ORDER
-from cfm.codecs.kernels import copy_line, general
+from cfm.codecs.kernels import copy_line, general, inlined
 
 START, WHOLE, SPLIT = range(3)  # rows of contexts of a depth
 
@@ -25,14 +25,15 @@ def keep(frame, tree, slot, z, y, x, log2):
         side, coded = 1 << (log2 if plane == 0 else log2 - 1), frame.coded[plane]
         top, left = (y, x) if plane == 0 else (y >> 1, x >> 1)
         first = PLANE_FIRST[plane]
-        for i in range(side):
-            for j in range(side):
+        tall, wide = min(side, coded.shape[0] - top), min(side, coded.shape[1] - left)
+        for i in range(tall):
+            for j in range(wide):
                 samples[first + i * side + j] = coded[top + i, left + j]
 
 
 @general
 def restore(frame, tree, slot, z, y, x, log2):
-    """Bring back what `keep` put aside, with the frame's maps."""
+    """Bring back what `keep` put aside."""
     _move_units(tree.kept_units[slot], tree.units, z, log2)
     _move_levels(tree.kept_levels[slot], tree.levels, z, log2)
     samples = tree.kept_samples[slot]
@@ -40,13 +41,27 @@ def restore(frame, tree, slot, z, y, x, log2):
         side, coded = 1 << (log2 if plane == 0 else log2 - 1), frame.coded[plane]
         top, left = (y, x) if plane == 0 else (y >> 1, x >> 1)
         first = PLANE_FIRST[plane]
-        for i in range(side):
-            for j in range(side):
+        tall, wide = min(side, coded.shape[0] - top), min(side, coded.shape[1] - left)
+        for i in range(tall):
+            for j in range(wide):
                 coded[top + i, left + j] = samples[first + i * side + j]
+
+
+@inlined
+def unit_at(frame, y, x):
+    """Index in its coding tree block of the unit at (y, x)."""
+    inside = (1 << frame.options[LOG2_CTU]) - 1
+    return Z_ORDER[(y & inside) >> 2, (x & inside) >> 2]
+
+
+@general
+def fill_maps(frame, tree, y, x, log2):
+    """Write modes and depth of a coding unit into the frame."""
     modes, units = frame.modes, tree.units
+    inside = (1 << (frame.options[LOG2_CTU] - 2)) - 1
     for row in range(y >> 2, (y + (1 << log2)) >> 2):
         for column in range(x >> 2, (x + (1 << log2)) >> 2):
-            modes[1 + row, 1 + column] = units[Z_ORDER[row & 15, column & 15], MODE]
+            modes[1 + row, 1 + column] = units[Z_ORDER[row & inside, column & inside], MODE]
     fill_depth(frame, y, x, log2)
 
 
@@ -151,7 +166,7 @@ def search_node(frame, tree, work, local, settings, y, x, depth, whole, split):
     if y >= options[HEIGHT] or x >= options[WIDTH]:
         return 0.0
     states, coder, slice_state = tree.states[depth], work.coder, frame.slice_state
-    z, fits = Z_ORDER[(y & 63) >> 2, (x & 63) >> 2], y + side <= options[HEIGHT] and x + side <= options[WIDTH]
+    z, fits = unit_at(frame, y, x), y + side <= options[HEIGHT] and x + side <= options[WIDTH]
     if log2 >= options[LOG2_GROUP]:
         start_group(frame, y, x)
     slice_states = tree.slice_states[depth]
@@ -187,5 +202,6 @@ def decide(frame, tree, y, x, depth, whole, split):
         return split
     copy_line(states[WHOLE], states[START])
     copy_line(tree.slice_states[depth, WHOLE], frame.slice_state)
-    restore(frame, tree, depth, Z_ORDER[(y & 63) >> 2, (x & 63) >> 2], y, x, 6 - depth)
+    restore(frame, tree, depth, unit_at(frame, y, x), y, x, 6 - depth)
+    fill_maps(frame, tree, y, x, 6 - depth)
     return whole
