@@ -54,6 +54,8 @@ def general(function):
     depends on it, and minutes of compiling where large kernels call each other.
     """
     made = kernel(function)
+    if config.DISABLE_JIT:
+        return made
     template_of = made.get_call_template
 
     def get_call_template(args, kws):

@@ -101,7 +101,9 @@ def search_chroma(frame, tree, work, local, settings, z, y, x, log2, qp, states)
         copy_line(states, work.states[0])
         rate = BIN_COST[state] if choice == DERIVED else BIN_COST[state ^ 1] + 2 * BIT
         mode = chroma_mode(choice, luma_mode)
-        cost, error = choose_chroma_levels(frame, tree, work, local, settings, z, y, x, log2, mode, chroma_qp, settings.level_lambda)
+        cost, error = choose_chroma_levels(
+            frame, tree, work, local, settings, z, y, x, log2, mode, chroma_qp, settings.level_lambda
+        )
         cost += settings.lambda_ * rate / BIT
         last = choice
         if cost < least:

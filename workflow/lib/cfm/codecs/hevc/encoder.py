@@ -12,7 +12,6 @@ from cfm.codecs.distortion import Distortion, metric_of
 from cfm.codecs.encoded import EncodedPicture, padded
 from cfm.codecs.hevc.coding_tree import code_tree
 from cfm.codecs.hevc.measure import localise, new_local
-from cfm.codecs.hevc.refinement import refine_tree
 from cfm.codecs.hevc.state import (
     CHROMA_OFFSET,
     HAS_DELTAS,
@@ -205,10 +204,6 @@ def encode_slice(frame, metric, local, tree, work, coder, out, states, settings)
             copy_line(states, tree.states[6 - log2][START])
             search_tree(frame, tree, work, local, settings, y, x)
             copy_line(begin, frame.slice_state)
-            if settings.deltas.shape[0] + settings.level_shares.shape[0] > 2:
-                copy_line(states, tree.states[0, 3])
-                refine_tree(frame, tree, work, local, settings, y, x, tree.states[0, 3])
-                copy_line(begin, frame.slice_state)
             copy_line(states, tree.states[0, 3])
             work.coder[COST] = 0
             code_tree(work.coder, work.no_output, tree.states[0, 3], frame, tree, y, x)

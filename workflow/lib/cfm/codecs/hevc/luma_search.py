@@ -148,7 +148,20 @@ def search_transform(frame, tree, work, local, settings, z, y, x, log2, depth, m
             for part in range(4):
                 top, left, first = y + half * (part >> 1), x + half * (part & 1), z + part * step
                 part_cost, part_error, part_coded, part_skipped = try_whole(
-                    frame, tree, work, local, settings, top, left, log2 - 1, depth + 1, mode, qp, settings.level_lambda, split_states, PART
+                    frame,
+                    tree,
+                    work,
+                    local,
+                    settings,
+                    top,
+                    left,
+                    log2 - 1,
+                    depth + 1,
+                    mode,
+                    qp,
+                    settings.level_lambda,
+                    split_states,
+                    PART,
                 )
                 commit_whole(frame, tree, work, first, top, left, log2 - 1, PART, part_coded, part_skipped)
                 copy_line(work.states[PART], split_states)

@@ -94,6 +94,8 @@ class Tree(NamedTuple):
         Of the nodes that are being searched, by depth: the part that is, and where they are.
     whole, split : arrays (4,) float64
         Costs of those as one coding unit, and of their parts so far.
+    split_flag : array (1,) float64
+        What of the latter the flag costs that splits a quantisation group.
     """
 
     units: np.ndarray
@@ -108,6 +110,7 @@ class Tree(NamedTuple):
     lefts: np.ndarray
     whole: np.ndarray
     split: np.ndarray
+    split_flag: np.ndarray
 
 
 def new_tree() -> Tree:
@@ -125,6 +128,7 @@ def new_tree() -> Tree:
         lefts=np.zeros(4, np.int64),
         whole=np.zeros(4),
         split=np.zeros(4),
+        split_flag=np.zeros(1),
     )
 
 

@@ -8,88 +8,12 @@ from cfm.codecs.cabac import BIT, COST
 from cfm.codecs.hevc.chroma_search import search_chroma
 from cfm.codecs.hevc.coding_tree import code_split, code_unit, start_group
 from cfm.codecs.hevc.luma_search import search_luma
-from cfm.codecs.hevc.state import HEIGHT, LOG2, LOG2_CTU, LOG2_GROUP, MODE, PARTS, PLANE_FIRST, QP, WIDTH
-from cfm.codecs.hevc.tables import Z_ORDER
-from cfm.codecs.kernels import copy_line, general, inlined
+from cfm.codecs.hevc.refinement import refine
+from cfm.codecs.hevc.snapshots import fill_depth, fill_maps, keep, restore, unit_at
+from cfm.codecs.hevc.state import HAS_DELTAS, HEIGHT, LOG2, LOG2_CTU, LOG2_GROUP, PARTS, QP, WIDTH
+from cfm.codecs.kernels import copy_line, general
 
-START, WHOLE, SPLIT = range(3)  # rows of contexts of a depth
-
-
-@general
-def keep(frame, tree, slot, z, y, x, log2):
-    """Put a unit's decisions, levels and samples aside."""
-    _move_units(tree.units, tree.kept_units[slot], z, log2)
-    _move_levels(tree.levels, tree.kept_levels[slot], z, log2)
-    samples = tree.kept_samples[slot]
-    for plane in range(3):
-        side, coded = 1 << (log2 if plane == 0 else log2 - 1), frame.coded[plane]
-        top, left = (y, x) if plane == 0 else (y >> 1, x >> 1)
-        first = PLANE_FIRST[plane]
-        tall, wide = min(side, coded.shape[0] - top), min(side, coded.shape[1] - left)
-        for i in range(tall):
-            for j in range(wide):
-                samples[first + i * side + j] = coded[top + i, left + j]
-
-
-@general
-def restore(frame, tree, slot, z, y, x, log2):
-    """Bring back what `keep` put aside."""
-    _move_units(tree.kept_units[slot], tree.units, z, log2)
-    _move_levels(tree.kept_levels[slot], tree.levels, z, log2)
-    samples = tree.kept_samples[slot]
-    for plane in range(3):
-        side, coded = 1 << (log2 if plane == 0 else log2 - 1), frame.coded[plane]
-        top, left = (y, x) if plane == 0 else (y >> 1, x >> 1)
-        first = PLANE_FIRST[plane]
-        tall, wide = min(side, coded.shape[0] - top), min(side, coded.shape[1] - left)
-        for i in range(tall):
-            for j in range(wide):
-                coded[top + i, left + j] = samples[first + i * side + j]
-
-
-@inlined
-def unit_at(frame, y, x):
-    """Index in its coding tree block of the unit at (y, x)."""
-    inside = (1 << frame.options[LOG2_CTU]) - 1
-    return Z_ORDER[(y & inside) >> 2, (x & inside) >> 2]
-
-
-@general
-def fill_maps(frame, tree, y, x, log2):
-    """Write modes and depth of a coding unit into the frame."""
-    modes, units = frame.modes, tree.units
-    inside = (1 << (frame.options[LOG2_CTU] - 2)) - 1
-    for row in range(y >> 2, (y + (1 << log2)) >> 2):
-        for column in range(x >> 2, (x + (1 << log2)) >> 2):
-            modes[1 + row, 1 + column] = units[Z_ORDER[row & inside, column & inside], MODE]
-    fill_depth(frame, y, x, log2)
-
-
-@general
-def _move_units(source, target, z, log2):
-    for unit in range(z, z + (1 << (2 * log2 - 4))):
-        for k in range(source.shape[1]):
-            target[unit, k] = source[unit, k]
-
-
-@general
-def _move_levels(source, target, z, log2):
-    count = 1 << (2 * log2)
-    for k in range(16 * z, 16 * z + count):
-        target[k] = source[k]
-    for plane in (1, 2):
-        first = PLANE_FIRST[plane] + 4 * z
-        for k in range(first, first + count // 4):
-            target[k] = source[k]
-
-
-@general
-def fill_depth(frame, y, x, log2):
-    """Write the depth of a coding unit into the frame."""
-    depths, depth = frame.depths, frame.options[LOG2_CTU] - log2
-    for row in range(1 + (y >> 3), 1 + ((y + (1 << log2)) >> 3)):
-        for column in range(1 + (x >> 3), 1 + ((x + (1 << log2)) >> 3)):
-            depths[row, column] = depth
+START, WHOLE, SPLIT, BEFORE = range(4)  # rows of contexts of a depth
 
 
 @general
@@ -141,8 +65,29 @@ def search_tree(frame, tree, work, local, settings, y, x):
                 lefts[depth + 1] = lefts[depth] + half * (part[depth] & 1)
                 depth += 1
                 break
-            copy_line(tree.states[depth + 1, START], tree.states[depth, SPLIT])
-            cost = decide(frame, tree, tops[depth], lefts[depth], depth, whole[depth], split[depth])
+            states = tree.states[depth]
+            copy_line(tree.states[depth + 1, START], states[SPLIT])
+            y, x = tops[depth], lefts[depth]
+            if frame.options[HAS_DELTAS] and 6 - depth == frame.options[LOG2_GROUP] and split[depth] < whole[depth]:
+                # The parts have one QP.
+                flag, z = tree.split_flag[0], unit_at(frame, y, x)
+                split[depth] = flag + refine(
+                    frame,
+                    tree,
+                    work,
+                    local,
+                    settings,
+                    z,
+                    y,
+                    x,
+                    6 - depth,
+                    split[depth] - flag,
+                    states[BEFORE],
+                    states[SPLIT],
+                    True,
+                    False,
+                )
+            cost = decide(frame, tree, y, x, depth, whole[depth], split[depth])
 
 
 @general
@@ -177,19 +122,31 @@ def search_node(frame, tree, work, local, settings, y, x, depth, whole, split):
         coder[COST] = 0
         code_split(coder, work.no_output, states[WHOLE], frame, y, x, log2, False)
         whole[depth] = settings.lambda_ * coder[COST] / BIT
-        whole[depth] += search_unit(frame, tree, work, local, settings, z, y, x, log2, 0, settings.qp, states[WHOLE])
+        copy_line(states[WHOLE], states[BEFORE])
+        cost = search_unit(frame, tree, work, local, settings, z, y, x, log2, 0, settings.qp, states[WHOLE])
+        own_group = log2 >= options[LOG2_GROUP]
+        whole[depth] += refine(
+            frame, tree, work, local, settings, z, y, x, log2, cost, states[BEFORE], states[WHOLE], own_group, True
+        )
         keep(frame, tree, depth, z, y, x, log2)
         copy_line(slice_state, slice_states[WHOLE])
         copy_line(slice_states[START], slice_state)
     if log2 == 3:
         copy_line(states[START], states[SPLIT])
-        split[depth] = search_unit(frame, tree, work, local, settings, z, y, x, log2, 1, settings.qp, states[SPLIT])
+        copy_line(states[SPLIT], states[BEFORE])
+        cost = search_unit(frame, tree, work, local, settings, z, y, x, log2, 1, settings.qp, states[SPLIT])
+        split[depth] = refine(
+            frame, tree, work, local, settings, z, y, x, log2, cost, states[BEFORE], states[SPLIT], False, True
+        )
         return decide(frame, tree, y, x, depth, whole[depth], split[depth])
     below = tree.states[depth + 1, START]
     copy_line(states[START], below)
     coder[COST] = 0
     code_split(coder, work.no_output, below, frame, y, x, log2, True)
     split[depth] = settings.lambda_ * coder[COST] / BIT
+    if options[HAS_DELTAS] and log2 == options[LOG2_GROUP]:
+        copy_line(below, states[BEFORE])
+        tree.split_flag[0] = split[depth]
     return np.inf
 
 
