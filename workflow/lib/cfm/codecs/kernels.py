@@ -39,7 +39,7 @@ def numbers(text: str) -> np.ndarray:
 
 
 config.CACHE_DIR = str(cache_folder())
-_options = {"cache": True, "nogil": True, "error_model": "numpy"}
+_options = {"cache": True, "nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 # Kernels do not count references to arrays, which costs two atomic operations for every array that is handed to a
 # function and took more than half of the time. They cannot make arrays therefore; those that do are `allocating`.
 kernel = numba.njit(**_options, _nrt=False)
@@ -70,3 +70,6 @@ def copy_line(source, target):
     """Copy a 1-D array; several times faster than `target[:] = source`, which looks out for overlaps."""
     for k in range(source.shape[0]):
         target[k] = source[k]
+
+
+entry = numba.njit(cache=True, nogil=True, error_model="numpy")

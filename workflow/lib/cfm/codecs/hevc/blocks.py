@@ -9,7 +9,20 @@ from cfm.codecs.hevc.measure import COSINE, SINE, SKIP, distortion_of, level_wei
 from cfm.codecs.hevc.prediction import filter_references, gather_references, predict, uses_filtered
 from cfm.codecs.hevc.quantise import choose_levels
 from cfm.codecs.hevc.residual import code_residual
-from cfm.codecs.hevc.state import HEIGHT, LOG2_CTU, PLANE_FIRST, WIDTH
+from cfm.codecs.hevc.state import (
+    BLOCK,
+    COEFFICIENTS,
+    HALF,
+    HALF_REAL,
+    HEIGHT,
+    LOG2_CTU,
+    OUT,
+    PLANE_FIRST,
+    PREDICTION,
+    RESIDUAL,
+    WEIGHTS,
+    WIDTH,
+)
 from cfm.codecs.hevc.transform import dequantise, forward, inverse, inverse_skip, step_of
 from cfm.codecs.kernels import general, inlined, kernel
 
@@ -30,7 +43,7 @@ def gather(frame, work, plane, y, x, side):
 def predict_gathered(work, plane, mode, side):
     """Predict a block by a mode from the gathered neighbours."""
     row = 1 if uses_filtered(mode, side, plane) else 0
-    predict(mode, work.references[row], side, plane == 0 and side < 32, work.line, work.prediction)
+    predict(mode, work.references[row], side, plane == 0 and side < 32, work.line[0], work.integers[PREDICTION])
 
 
 def _make_residual(side):
@@ -89,10 +102,10 @@ def add_residual(prediction, residual, side, out):
 
 @general
 def weigh(work, local, plane, y, x, log2, sine, skip):
-    """Bring what errors of a block's coefficients cost into `work.weights`; before trials of it."""
+    """Bring what errors of a block's coefficients cost into `work.reals[WEIGHTS]`; before trials of it."""
     kind = (SKIP if skip else SINE if sine else COSINE + log2) if log2 == 2 else COSINE + log2
     mask = 63 if plane == 0 else 31
-    level_weights(local, plane, kind, (y & mask) >> 2, (x & mask) >> 2, 1 << (log2 - 2), work.weights)
+    level_weights(local, plane, kind, (y & mask) >> 2, (x & mask) >> 2, 1 << (log2 - 2), work.reals[WEIGHTS])
 
 
 @general
@@ -102,14 +115,14 @@ def try_block(work, local, source, plane, y, x, log2, sine, skip, scan, qp, hide
     flag: context of the flag that tells so.
     """
     side, chroma = 1 << log2, (1 if plane else 0)
-    coefficients, residual, prediction = work.coefficients, work.residual, work.prediction
+    coefficients, residual, prediction = work.reals[COEFFICIENTS], work.reals[RESIDUAL], work.integers[PREDICTION]
     samples, levels = work.samples[row], work.levels[row]
     residual_of(source, y, x, prediction, side, residual)
     state = states[flag]
     if skip:
         coded = choose_levels(
             residual,
-            work.weights,
+            work.reals[WEIGHTS],
             step_of(qp),
             log2,
             chroma,
@@ -120,13 +133,13 @@ def try_block(work, local, source, plane, y, x, log2, sine, skip, scan, qp, hide
             level_lambda,
             hides,
             levels,
-            work.last_costs,
+            work.last_costs[0],
         )
     else:
-        forward(residual, side, sine, work.half_float, coefficients)
+        forward(residual, side, sine, work.reals[HALF_REAL], coefficients)
         coded = choose_levels(
             coefficients,
-            work.weights,
+            work.reals[WEIGHTS],
             step_of(qp),
             log2,
             chroma,
@@ -137,21 +150,21 @@ def try_block(work, local, source, plane, y, x, log2, sine, skip, scan, qp, hide
             level_lambda,
             hides,
             levels,
-            work.last_costs,
+            work.last_costs[0],
         )
     if coded:
-        rows, columns = dequantise(levels, 0, side, log2, qp, work.block)
+        rows, columns = dequantise(levels, 0, side, log2, qp, work.integers[BLOCK])
         if skip:
-            inverse_skip(work.block, work.out)
+            inverse_skip(work.integers[BLOCK], work.integers[OUT])
         else:
-            inverse(work.block, side, sine, rows, columns, work.half, work.out)
-        add_residual(prediction, work.out, side, samples)
+            inverse(work.integers[BLOCK], side, sine, rows, columns, work.integers[HALF], work.integers[OUT])
+        add_residual(prediction, work.integers[OUT], side, samples)
     else:
         for k in range(side * side):
             samples[k] = prediction[k]
     mask = 63 if plane == 0 else 31
     error = distortion_of(
-        local, plane, (y & mask) >> 2, (x & mask) >> 2, source, y, x, samples, side, work.error, work.scratch
+        local, plane, (y & mask) >> 2, (x & mask) >> 2, source, y, x, samples, side, work.errors[0], work.errors[1]
     )
     return error, coded
 
@@ -159,11 +172,11 @@ def try_block(work, local, source, plane, y, x, log2, sine, skip, scan, qp, hide
 @general
 def count_block(work, states, row, log2, chroma, scan, skip, hides, flag, coded):
     """Cost of a trial's flag and levels; the contexts follow."""
-    coder = work.coder
+    coder = work.coders[0]
     coder[COST] = 0
-    encode_bin(coder, work.no_output, states, flag, 1 if coded else 0)
+    encode_bin(coder, work.outputs[0], states, flag, 1 if coded else 0)
     if coded:
-        code_residual(coder, work.no_output, states, work.levels[row], 0, log2, chroma, scan, skip, hides)
+        code_residual(coder, work.outputs[0], states, work.levels[row], 0, log2, chroma, scan, skip, hides)
     return coder[COST]
 
 

@@ -9,7 +9,7 @@ from cfm.codecs.hevc.blocks import commit_block, count_block, gather, predict_ga
 from cfm.codecs.hevc.coding_tree import chroma_mode, chroma_scan
 from cfm.codecs.hevc.luma_search import TRIAL
 from cfm.codecs.hevc.mode_search import lowest, satd
-from cfm.codecs.hevc.state import CBF, CHROMA, CHROMA_OFFSET, HIDES, MODE, SKIPPED, TRANSFORM
+from cfm.codecs.hevc.state import CBF, CHROMA, CHROMA_OFFSET, HALF, HIDES, MODE, PREDICTION, SKIPPED, TRANSFORM
 from cfm.codecs.hevc.tables import CBF_CHROMA, CHROMA_MODE, CHROMA_QP, DERIVED, UNIT_X, UNIT_Y
 from cfm.codecs.kernels import copy_line, general
 
@@ -74,7 +74,7 @@ def rank_choices(frame, work, y, x, side, luma_mode, costs):
         gather(frame, work, plane, y, x, side)
         for choice in range(CHOICES):
             predict_gathered(work, plane, chroma_mode(choice, luma_mode), side)
-            costs[choice] += satd(frame.source[plane], y, x, work.prediction, side, work.half)
+            costs[choice] += satd(frame.source[plane], y, x, work.integers[PREDICTION], side, work.integers[HALF])
 
 
 @general
@@ -88,7 +88,7 @@ def search_chroma(frame, tree, work, local, settings, z, y, x, log2, qp, states)
     """Choose the mode and the levels of a unit's chroma; `states` are those before it. Returns weighted distortion."""
     units, side = tree.units, 1 << (log2 - 1)
     luma_mode, chroma_qp = np.int64(units[z, MODE]), chroma_qp_of(frame, qp)
-    costs = work.costs
+    costs = work.costs[0]
     rank_choices(frame, work, y >> 1, x >> 1, side, luma_mode, costs)
     state = states[CHROMA_MODE]
     for choice in range(CHOICES):

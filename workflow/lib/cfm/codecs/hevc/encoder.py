@@ -21,9 +21,10 @@ from cfm.codecs.hevc.state import (
     LOG2_GROUP,
     MOST_SPLITS,
     OPTIONS,
+    TREE,
     WIDTH,
     new_frame,
-    new_tree,
+    new_record,
     new_work,
 )
 from cfm.codecs.hevc.syntax import (
@@ -37,17 +38,18 @@ from cfm.codecs.hevc.syntax import (
 )
 from cfm.codecs.hevc.tables import CHROMA_QP, LARGEST_QP, initial_states
 from cfm.codecs.hevc.tree_search import START, search_tree
-from cfm.codecs.kernels import copy_line, general
+from cfm.codecs.kernels import copy_line, entry
 from cfm.codecs.picture import Picture
 from cfm.errors import ConfigurationError
 
 # Set by BD-rate against x265.
 LAMBDA = 0.57  # of 2^((QP - 12) / 3)
-CHROMA_WEIGHT = 1.4
+CHROMA_WEIGHT = 1.2
 LEVEL_SHARES = (1.0, 0.7, 1.3, 0.5, 1.6)  # of lambda, in the choice of levels: one after the other, by effort
+RETURN_BITS = 8.0  # that a quantisation group of another QP than the slice's is charged
 SPLITS = 1  # of a transform tree
 GROUP = 4  # log2 of the side of a quantisation group
-TRIED = (4, 4, 3, 3)  # modes of blocks of 4, 8, 16, 32 that are tried in full
+TRIED = (8, 6, 4, 4)  # modes of blocks of 4, 8, 16, 32 that are tried in full
 TRIED_CHROMA = 3
 LARGEST_EFFORT = 5
 BYTES_A_UNIT = 600  # of 8x8; random samples of 0 and 255 take less at QP 0
@@ -64,6 +66,8 @@ class Settings(NamedTuple):
         Distortion that a bit is worth, in decisions and in the choice of levels.
     root_lambda : float
         Hadamard error that a bit is worth.
+    return_bits : float
+        Bits that are added where a quantisation group leaves the slice's QP.
     chroma_weight : float
         What distortion of chroma is multiplied by.
     tried4, tried8, tried16, tried32, tried_chroma : int
@@ -78,6 +82,7 @@ class Settings(NamedTuple):
     lambda_: float
     level_lambda: float
     root_lambda: float
+    return_bits: float
     chroma_weight: float
     tried4: int
     tried8: int
@@ -108,6 +113,7 @@ def settings_of(qp: int, deltas: Sequence[int], effort: int, chroma_offset: int)
         lambda_,
         LEVEL_SHARES[0] * lambda_,
         lambda_**0.5,
+        RETURN_BITS,
         CHROMA_WEIGHT * 2 ** ((qp - chroma_qp) / 3),
         *TRIED,
         TRIED_CHROMA,
@@ -178,8 +184,8 @@ def encode_picture(
         frame,
         metric,
         new_local(metric),
-        new_tree(),
-        new_work(new_coder(counting=True)),
+        new_record(TREE),
+        new_work(),
         coder,
         out,
         initial_states(qp),
@@ -190,7 +196,7 @@ def encode_picture(
     return EncodedPicture(parameters + nal_unit(SLICE_IDR, data), coded, coded[0], counted)
 
 
-@general
+@entry
 def encode_slice(frame, metric, local, tree, work, coder, out, states, settings):
     """Search and code all coding tree blocks; returns the bits that the search counted."""
     options = frame.options
@@ -205,9 +211,9 @@ def encode_slice(frame, metric, local, tree, work, coder, out, states, settings)
             search_tree(frame, tree, work, local, settings, y, x)
             copy_line(begin, frame.slice_state)
             copy_line(states, tree.states[0, 3])
-            work.coder[COST] = 0
-            code_tree(work.coder, work.no_output, tree.states[0, 3], frame, tree, y, x)
-            counted += work.coder[COST]
+            work.coders[0, COST] = 0
+            code_tree(work.coders[0], work.outputs[0], tree.states[0, 3], frame, tree, y, x)
+            counted += work.coders[0, COST]
             copy_line(begin, frame.slice_state)
             code_tree(coder, out, states, frame, tree, y, x)
             last = y + side >= options[HEIGHT] and x + side >= options[WIDTH]

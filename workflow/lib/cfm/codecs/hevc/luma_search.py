@@ -40,7 +40,7 @@ def choose_mode(frame, work, local, settings, y, x, log2, qp, states, tried, dep
     source, side, hides = frame.source[0], 1 << log2, frame.options[HIDES] != 0
     likely = likely_modes(frame.modes, frame.options[LOG2_CTU], y, x)
     gather(frame, work, 0, y, x, side)
-    chosen = work.chosen
+    chosen = work.chosen[0]
     count = rank_modes(work, source, y, x, side, likely, settings.root_lambda, tried, chosen)
     sine, flag = log2 == 2, CBF_LUMA + (0 if depth else 1)
     weigh(work, local, 0, y, x, log2, sine, False)

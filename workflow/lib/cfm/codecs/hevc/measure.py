@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cfm.codecs.avc.measure import LANES, PLAIN, block_distortion, filled_up
+from cfm.codecs.avc.measure import FLAGS, LANES, PLAIN, block_distortion, filled_up
 from cfm.codecs.avc.tables import NORM4
 from cfm.codecs.distortion import TRANSFORM4, Metric
+from cfm.codecs.hevc.state import new_record
 from cfm.codecs.hevc.tables import SIZES, orthonormal
 from cfm.codecs.kernels import general, inlined, kernel
 
@@ -24,42 +25,42 @@ FIRST = np.array([0, 256, 320])
 BLOCKS = 384
 
 
+# What has a fixed size of a `Local`.
+SHARED = np.dtype(
+    [
+        ("switches", np.uint8, (1, FLAGS)),  # see `cfm.codecs.avc.measure`
+        ("sse", np.float64, (3,)),  # weight of the squared error, by plane
+        ("weights", np.float32, (3, 16)),  # of macroblocks of 16x16 luma samples
+        # By macroblock: weights of the integer transform's coefficients and of samples.
+        ("frequency", np.float64, (3, 16, 16)),
+        ("samples", np.float64, (3, 16, 16)),
+        # Distortion of an error of 1 in a coefficient by the matrix that all blocks share, of weight 1.
+        ("still", np.float32, (3, KINDS, 1024)),
+        # Sums over the blocks of 4 of products of a basis function with itself, by (row, row).
+        ("squares", np.float32, (KINDS, 32, 16)),
+        # Room to work in.
+        ("average", np.float32, (256,)),
+        ("half", np.float32, (32, 16)),
+    ]
+)
+
+
 class Local(NamedTuple):
     """The distortion in one coding tree block.
 
     Attributes
     ----------
-    flags : array (FLAGS,) bool
-        See `cfm.codecs.avc.measure`.
-    sse : array (3,)
-        Weight of the squared error, by plane.
-    weights : array (3, 16) float32
-        Of macroblocks of 16x16 luma samples.
-    frequency, samples : arrays (3, 16, 16)
-        By macroblock: weights of the integer transform's coefficients and of samples.
+    shared : structure SHARED
+        What has a fixed size.
     rows : array (BLOCKS, 16, N)
         Columns whose product with the error of a block counts squared.
-    still : array (3, KINDS, 1024) float32
-        Distortion of an error of 1 in a coefficient by the matrix that all blocks share, of weight 1.
-    squares : array (KINDS, 32, 16) float32
-        Sums over the blocks of 4 of products of a basis function with itself, by (row, row).
     matrices : array (BLOCKS, 256) float32
         Sums of the outer products of each block's sketches; no rows without sketches.
-    mean, half : arrays (256,) and (32, 16) float32
-        Room to work in.
     """
 
-    flags: np.ndarray
-    sse: np.ndarray
-    weights: np.ndarray
-    frequency: np.ndarray
-    samples: np.ndarray
+    shared: np.record
     rows: np.ndarray
-    still: np.ndarray
-    squares: np.ndarray
     matrices: np.ndarray
-    mean: np.ndarray
-    half: np.ndarray
 
 
 def _bases() -> dict[int, np.ndarray]:
@@ -72,7 +73,8 @@ def new_local(metric: Metric) -> Local:
     """A local distortion of the size that a metric needs."""
     sketches = len(metric.sketches[0])
     count = filled_up(sketches) + filled_up(metric.factors.shape[1])
-    squares, still = np.zeros((KINDS, 32, 16), np.float32), np.zeros((3, KINDS, 1024), np.float32)
+    shared = new_record(SHARED)
+    squares, still = shared.squares, shared.still
     for kind, rows in _bases().items():
         parts = rows.reshape(len(rows), -1, 4)
         squares[kind, : len(rows)] = np.einsum("ubi,ubj->uij", parts, parts).reshape(-1, 16)
@@ -86,19 +88,10 @@ def new_local(metric: Metric) -> Local:
             matrix = matrix.reshape(4, 4, 4, 4).transpose(0, 2, 1, 3).reshape(16, 16)
             found = squares[kind, : len(rows)] @ matrix @ squares[kind, : len(rows)].T
             still[plane, kind, : found.size] = found.ravel()
-    return Local(
-        flags=np.array([metric.plain, metric.has_frequency, metric.has_samples]),
-        sse=metric.sse,
-        weights=np.ones((3, 16), np.float32),
-        frequency=np.zeros((3, 16, 16)),
-        samples=np.zeros((3, 16, 16)),
-        rows=np.zeros((BLOCKS, 16, count)),
-        still=still,
-        squares=squares,
-        matrices=np.zeros((BLOCKS if sketches else 0, 256), np.float32),
-        mean=np.zeros(256, np.float32),
-        half=np.zeros((32, 16), np.float32),
-    )
+    shared.switches[0] = metric.plain, metric.has_frequency, metric.has_samples
+    shared.sse[:] = metric.sse
+    shared.weights[:] = 1
+    return Local(shared, np.zeros((BLOCKS, 16, count)), np.zeros((BLOCKS if sketches else 0, 256), np.float32))
 
 
 @general
@@ -119,10 +112,10 @@ def localise(metric, y, x, ctu, local):
             if not inside or row >= tall or column >= wide:
                 continue
             weight = metric.weights[plane, row, column]
-            local.weights[plane, square] = weight
+            local.shared.weights[plane, square] = weight
             for k in range(16):
-                local.frequency[plane, square, k] = weight * metric.frequency[plane, k] / NORM4[k]
-                local.samples[plane, square, k] = weight * metric.samples[plane, k]
+                local.shared.frequency[plane, square, k] = weight * metric.frequency[plane, k] / NORM4[k]
+                local.shared.samples[plane, square, k] = weight * metric.samples[plane, k]
             root = np.sqrt(weight)
             if used + factors == 0:
                 continue
@@ -167,9 +160,9 @@ def level_weights(local, plane, kind, y, x, side, out):
     out : array float32
         Written, in raster order. Weights and sketches are taken as spread evenly over the block, which is exact in 4x4.
     """
-    squared = local.sse[plane]
+    squared = local.shared.sse[plane]
     count = 16 * side * side
-    if local.flags[PLAIN]:
+    if local.shared.switches[0, PLAIN]:
         for k in range(count):
             out[k] = squared
         return
@@ -177,14 +170,14 @@ def level_weights(local, plane, kind, y, x, side, out):
     weight = np.float32(0)
     for row in range(y, y + side):
         for column in range(x, x + side):
-            weight += local.weights[plane, 4 * (row >> scale) + (column >> scale)]
+            weight += local.shared.weights[plane, 4 * (row >> scale) + (column >> scale)]
     weight /= side * side
-    still = local.still[plane, kind]
+    still = local.shared.still[plane, kind]
     for k in range(count):
         out[k] = squared + weight * still[k]
     if len(local.matrices) == 0:
         return
-    mean, half, squares = local.mean, local.half, local.squares[kind]
+    mean, half, squares = local.shared.average, local.shared.half, local.shared.squares[kind]
     for k in range(256):
         mean[k] = 0
     for row in range(y, y + side):
@@ -225,11 +218,11 @@ def distortion_of(local, plane, block_y, block_x, source, y, x, samples, side, e
     error, scratch : arrays (16,)
         Overwritten.
     """
-    if local.flags[PLAIN]:
-        return local.sse[plane] * squared_error(source, y, x, samples, side)
+    if local.shared.switches[0, PLAIN]:
+        return local.shared.sse[plane] * squared_error(source, y, x, samples, side)
     total, scale = 0.0, (2 if plane == 0 else 1)
-    flags, sse = local.flags, local.sse[plane]
-    frequency, weights, rows = local.frequency[plane], local.samples[plane], local.rows
+    flags, sse = local.shared.switches[0], local.shared.sse[plane]
+    frequency, weights, rows = local.shared.frequency[plane], local.shared.samples[plane], local.rows
     for row in range(side >> 2):
         for column in range(side >> 2):
             for i in range(4):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cfm.codecs.hevc.prediction import predict, uses_filtered
+from cfm.codecs.hevc.state import HALF, PREDICTION
 from cfm.codecs.hevc.tables import MODES
 from cfm.codecs.kernels import general, inlined, kernel
 
@@ -111,12 +112,12 @@ def rank_modes(work, source, y, x, side, likely, root_lambda, count, chosen):
     int
         How many were chosen.
     """
-    costs = work.costs
+    costs = work.costs[0]
     for mode in range(MODES):
         row = 1 if uses_filtered(mode, side, 0) else 0
-        predict(mode, work.references[row], side, side < 32, work.line, work.prediction)
+        predict(mode, work.references[row], side, side < 32, work.line[0], work.integers[PREDICTION])
         bits = 2.0 if mode == likely[0] else 3.0 if mode == likely[1] or mode == likely[2] else 6.0
-        costs[mode] = satd(source, y, x, work.prediction, side, work.half) + root_lambda * bits
+        costs[mode] = satd(source, y, x, work.integers[PREDICTION], side, work.integers[HALF]) + root_lambda * bits
     has_likely = False
     for place in range(count):
         mode = lowest(costs, MODES)

@@ -60,6 +60,8 @@ def refine(frame, tree, work, local, settings, z, y, x, log2, cost, before, stat
         copy_line(before, states)
         qp = settings.qp + delta
         found = recode_group(frame, tree, work, local, settings, z, y, x, log2, qp, share, states)
+        # Whoever leaves the slice's QP has to come back to it.
+        found += settings.lambda_ * settings.return_bits if qp != settings.qp else 0.0
         last = found < least
         if last:
             least = found
@@ -98,9 +100,9 @@ def recode_group(frame, tree, work, local, settings, z_group, y, x, log2_group, 
         error += choose_chroma_levels(
             frame, tree, work, local, settings, z, top, left, log2, mode, chroma_qp, level_lambda
         )[1]
-        work.coder[COST] = 0
-        code_unit(work.coder, work.no_output, states, frame, tree, z, top, left, log2)
-        bits += work.coder[COST]
+        work.coders[0, COST] = 0
+        code_unit(work.coders[0], work.outputs[0], states, frame, tree, z, top, left, log2)
+        bits += work.coders[0, COST]
         z += count
     return error + settings.lambda_ * bits / BIT
 
@@ -116,5 +118,5 @@ def count_group(frame, tree, work, z_group, y, x, log2_group, states):
             z += 4
             continue
         log2 = np.int64(units[z, LOG2])
-        code_unit(work.coder, work.no_output, states, frame, tree, z, top, left, log2)
+        code_unit(work.coders[0], work.outputs[0], states, frame, tree, z, top, left, log2)
         z += 1 << (2 * log2 - 4)

@@ -2,6 +2,10 @@
 
 Decisions of a coding tree block are stored by its 4x4 units in z-order, so that those of any coding unit stand
 together. Fields that only the coding unit has (its side, modes, QP) are repeated in all its units.
+
+What has a fixed size is a structure of numpy's, which is handed to kernels as one pointer. Each array apart is seven or
+more arguments to every call, of which a search makes millions. Where a kernel takes arrays of several origins, rows of
+such a field are of the same type as other arrays, the field as a whole is not.
 """
 
 from __future__ import annotations
@@ -10,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cfm.codecs.cabac import FIELDS as CODER_FIELDS
+from cfm.codecs.cabac import new_coder
 from cfm.codecs.hevc.prediction import LARGEST_REFERENCES
 from cfm.codecs.hevc.quantise import PREFIXES
 from cfm.codecs.hevc.tables import CONTEXTS, DC, MODES
@@ -75,132 +81,57 @@ def new_frame(planes, qp: int, options: np.ndarray) -> Frame:
     )
 
 
-class Tree(NamedTuple):
-    """Decisions of a coding tree block, and those put aside by depth.
-
-    Attributes
-    ----------
-    units : array (UNITS, FIELDS) int8
-        Decisions by unit.
-    levels : array (LEVELS,) int16
-        Those of the unit z begin at 16 z in luma, at 4 z in chroma.
-    kept_units, kept_levels, kept_samples : arrays (DEPTHS, ...)
-        Put aside.
-    states : array (DEPTHS, 4, CONTEXTS) uint8
-        Contexts by depth: for the alternatives of a search.
-    slice_states : array (DEPTHS, 4, SLICE_STATE) int64
-        Slice states by depth.
-    part, tops, lefts : arrays (4,) int64
-        Of the nodes that are being searched, by depth: the part that is, and where they are.
-    whole, split : arrays (4,) float64
-        Costs of those as one coding unit, and of their parts so far.
-    split_flag : array (1,) float64
-        What of the latter the flag costs that splits a quantisation group.
-    """
-
-    units: np.ndarray
-    levels: np.ndarray
-    kept_units: np.ndarray
-    kept_levels: np.ndarray
-    kept_samples: np.ndarray
-    states: np.ndarray
-    slice_states: np.ndarray
-    part: np.ndarray
-    tops: np.ndarray
-    lefts: np.ndarray
-    whole: np.ndarray
-    split: np.ndarray
-    split_flag: np.ndarray
+def new_record(kind: np.dtype) -> np.record:
+    """Arrays of fixed shapes as one structure, which kernels take as one pointer; all zeros."""
+    return np.zeros(1, kind).view(np.recarray)[0]
 
 
-def new_tree() -> Tree:
-    """Room for a coding tree block of 64x64."""
-    return Tree(
-        units=np.zeros((UNITS, FIELDS), np.int8),
-        levels=np.zeros(LEVELS, np.int16),
-        kept_units=np.zeros((DEPTHS, UNITS, FIELDS), np.int8),
-        kept_levels=np.zeros((DEPTHS, LEVELS), np.int16),
-        kept_samples=np.zeros((DEPTHS, LEVELS), np.int16),
-        states=np.zeros((DEPTHS, 4, CONTEXTS), np.uint8),
-        slice_states=np.zeros((DEPTHS, 4, SLICE_STATE), np.int64),
-        part=np.zeros(4, np.int64),
-        tops=np.zeros(4, np.int64),
-        lefts=np.zeros(4, np.int64),
-        whole=np.zeros(4),
-        split=np.zeros(4),
-        split_flag=np.zeros(1),
-    )
+# Decisions of a coding tree block, and what is put aside.
+TREE = np.dtype(
+    [
+        ("units", np.int8, (UNITS, FIELDS)),  # decisions by unit
+        ("levels", np.int16, (LEVELS,)),  # those of the unit z begin at 16 z in luma, at 4 z in chroma
+        ("kept_units", np.int8, (DEPTHS, UNITS, FIELDS)),
+        ("kept_levels", np.int16, (DEPTHS, LEVELS)),
+        ("kept_samples", np.int16, (DEPTHS, LEVELS)),
+        ("states", np.uint8, (DEPTHS, 4, CONTEXTS)),  # contexts by depth, for the alternatives of a search
+        ("slice_states", np.int64, (DEPTHS, 4, SLICE_STATE)),
+        # The nodes that are being searched, by depth: which of their parts is, and where they are.
+        ("part", np.int64, (4,)),
+        ("tops", np.int64, (4,)),
+        ("lefts", np.int64, (4,)),
+        # Their costs as one coding unit and of their parts so far, and what of the latter the flag costs that splits a
+        # quantisation group.
+        ("whole", np.float64, (4,)),
+        ("split", np.float64, (4,)),
+        ("split_flag", np.float64, (1,)),
+    ]
+)
+
+# Room for one block at a time; see the kernels that use it.
+WORK = np.dtype(
+    [
+        ("references", np.int32, (2, LARGEST_REFERENCES)),  # neighbours, as they are and filtered
+        ("line", np.int32, (1, 128)),
+        ("integers", np.int32, (4, 1024)),
+        ("reals", np.float32, (4, 1024)),
+        ("last_costs", np.int64, (1, 2, PREFIXES)),
+        ("levels", np.int16, (ROWS, 1024)),  # of trials
+        ("samples", np.int16, (ROWS, 1024)),
+        ("states", np.uint8, (ROWS, CONTEXTS)),  # contexts of trials
+        ("coders", np.int64, (1, CODER_FIELDS)),  # a coder that counts
+        ("outputs", np.uint8, (1, 1)),  # where it does not write
+        ("errors", np.int32, (2, 16)),
+        ("costs", np.float64, (1, MODES + 1)),  # rough costs of modes
+        ("chosen", np.int64, (1, MODES + 1)),  # and the modes of the least
+    ]
+)
+PREDICTION, BLOCK, HALF, OUT = range(4)  # rows of `integers`
+RESIDUAL, HALF_REAL, COEFFICIENTS, WEIGHTS = range(4)  # rows of `reals`
 
 
-class Work(NamedTuple):
-    """Room for one block at a time; see the kernels that use it.
-
-    Attributes
-    ----------
-    references : array (2, LARGEST_REFERENCES) int32
-        Neighbours, as they are and filtered.
-    line : array int32
-        For prediction.
-    prediction, block, half, out : arrays (1024,) int32
-    residual, half_float, coefficients, weights : arrays (1024,) float32
-    last_costs : array (2, PREFIXES)
-    levels, samples : arrays (ROWS, 1024) int16
-        Of trials.
-    states : array (ROWS, CONTEXTS) uint8
-        Contexts of trials.
-    coder : array int64
-        A coder that counts.
-    no_output : array (0,) uint8
-    error, scratch : arrays (16,) int32
-        For the distortion.
-    costs, chosen : arrays (MODES + 1,) float64 and int64
-        Rough costs of modes, and the modes of the least.
-    """
-
-    references: np.ndarray
-    line: np.ndarray
-    prediction: np.ndarray
-    block: np.ndarray
-    half: np.ndarray
-    out: np.ndarray
-    residual: np.ndarray
-    half_float: np.ndarray
-    coefficients: np.ndarray
-    weights: np.ndarray
-    last_costs: np.ndarray
-    levels: np.ndarray
-    samples: np.ndarray
-    states: np.ndarray
-    coder: np.ndarray
-    no_output: np.ndarray
-    error: np.ndarray
-    scratch: np.ndarray
-    costs: np.ndarray
-    chosen: np.ndarray
-
-
-def new_work(coder: np.ndarray) -> Work:
+def new_work() -> np.record:
     """Room to work in, with a coder that counts."""
-    integers, reals = (lambda: np.zeros(1024, np.int32)), (lambda: np.zeros(1024, np.float32))
-    return Work(
-        references=np.zeros((2, LARGEST_REFERENCES), np.int32),
-        line=np.zeros(128, np.int32),
-        prediction=integers(),
-        block=integers(),
-        half=integers(),
-        out=integers(),
-        residual=reals(),
-        half_float=reals(),
-        coefficients=reals(),
-        weights=reals(),
-        last_costs=np.zeros((2, PREFIXES), np.int64),
-        levels=np.zeros((ROWS, 1024), np.int16),
-        samples=np.zeros((ROWS, 1024), np.int16),
-        states=np.zeros((ROWS, CONTEXTS), np.uint8),
-        coder=coder,
-        no_output=np.zeros(0, np.uint8),
-        error=np.zeros(16, np.int32),
-        scratch=np.zeros(16, np.int32),
-        costs=np.zeros(MODES + 1),
-        chosen=np.zeros(MODES + 1, np.int64),
-    )
+    work = new_record(WORK)
+    work.coders[0] = new_coder(counting=True)
+    return work

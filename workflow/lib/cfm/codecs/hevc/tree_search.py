@@ -28,9 +28,9 @@ def search_unit(frame, tree, work, local, settings, z, y, x, log2, parts, qp, st
     fill_depth(frame, y, x, log2)
     error = search_luma(frame, tree, work, local, settings, z, y, x, log2, parts, qp, states)
     error += search_chroma(frame, tree, work, local, settings, z, y, x, log2, qp, states)
-    work.coder[COST] = 0
-    code_unit(work.coder, work.no_output, states, frame, tree, z, y, x, log2)
-    return error + settings.lambda_ * work.coder[COST] / BIT
+    work.coders[0, COST] = 0
+    code_unit(work.coders[0], work.outputs[0], states, frame, tree, z, y, x, log2)
+    return error + settings.lambda_ * work.coders[0, COST] / BIT
 
 
 @general
@@ -110,7 +110,7 @@ def search_node(frame, tree, work, local, settings, y, x, depth, whole, split):
     side = 1 << log2
     if y >= options[HEIGHT] or x >= options[WIDTH]:
         return 0.0
-    states, coder, slice_state = tree.states[depth], work.coder, frame.slice_state
+    states, coder, slice_state = tree.states[depth], work.coders[0], frame.slice_state
     z, fits = unit_at(frame, y, x), y + side <= options[HEIGHT] and x + side <= options[WIDTH]
     if log2 >= options[LOG2_GROUP]:
         start_group(frame, y, x)
@@ -120,7 +120,7 @@ def search_node(frame, tree, work, local, settings, y, x, depth, whole, split):
     if fits:
         copy_line(states[START], states[WHOLE])
         coder[COST] = 0
-        code_split(coder, work.no_output, states[WHOLE], frame, y, x, log2, False)
+        code_split(coder, work.outputs[0], states[WHOLE], frame, y, x, log2, False)
         whole[depth] = settings.lambda_ * coder[COST] / BIT
         copy_line(states[WHOLE], states[BEFORE])
         cost = search_unit(frame, tree, work, local, settings, z, y, x, log2, 0, settings.qp, states[WHOLE])
@@ -142,7 +142,7 @@ def search_node(frame, tree, work, local, settings, y, x, depth, whole, split):
     below = tree.states[depth + 1, START]
     copy_line(states[START], below)
     coder[COST] = 0
-    code_split(coder, work.no_output, below, frame, y, x, log2, True)
+    code_split(coder, work.outputs[0], below, frame, y, x, log2, True)
     split[depth] = settings.lambda_ * coder[COST] / BIT
     if options[HAS_DELTAS] and log2 == options[LOG2_GROUP]:
         copy_line(below, states[BEFORE])
