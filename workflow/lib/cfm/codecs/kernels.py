@@ -39,9 +39,13 @@ def numbers(text: str) -> np.ndarray:
 
 
 config.CACHE_DIR = str(cache_folder())
-_options = {"cache": True, "nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_options = {"cache": True, "nogil": True, "error_model": "numpy"}
 # Kernels do not count references to arrays, which costs two atomic operations for every array that is handed to a
 # function and took more than half of the time. They cannot make arrays therefore; those that do are `allocating`.
+entry = numba.njit(**_options, _nrt=False)  # called from Python
+allocating_entry = numba.njit(**_options)
+# Called by kernels alone: what else would be compiled to call them from elsewhere is left out.
+_options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = numba.njit(**_options, _nrt=False)
 inlined = numba.njit(**_options, _nrt=False, forceinline=True)  # small ones of inner loops
 allocating = numba.njit(**_options)
@@ -70,6 +74,3 @@ def copy_line(source, target):
     """Copy a 1-D array; several times faster than `target[:] = source`, which looks out for overlaps."""
     for k in range(source.shape[0]):
         target[k] = source[k]
-
-
-entry = numba.njit(cache=True, nogil=True, error_model="numpy")

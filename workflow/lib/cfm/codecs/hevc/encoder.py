@@ -38,7 +38,7 @@ from cfm.codecs.hevc.syntax import (
 )
 from cfm.codecs.hevc.tables import CHROMA_QP, LARGEST_QP, initial_states
 from cfm.codecs.hevc.tree_search import START, search_tree
-from cfm.codecs.kernels import copy_line, entry
+from cfm.codecs.kernels import entry
 from cfm.codecs.picture import Picture
 from cfm.errors import ConfigurationError
 
@@ -196,26 +196,29 @@ def encode_picture(
     return EncodedPicture(parameters + nal_unit(SLICE_IDR, data), coded, coded[0], counted)
 
 
-@entry
-def encode_slice(frame, metric, local, tree, work, coder, out, states, settings):
+def encode_slice(frame, metric, local, tree, work, coder, out, states, settings) -> float:
     """Search and code all coding tree blocks; returns the bits that the search counted."""
-    options = frame.options
-    log2 = options[LOG2_CTU]
-    side, counted, begin = 1 << log2, 0, tree.slice_states[0, 3]
-    for y in range(0, options[HEIGHT], side):
-        for x in range(0, options[WIDTH], side):
+    height, width, log2 = (int(frame.options[name]) for name in (HEIGHT, WIDTH, LOG2_CTU))
+    side, counted, begin = 1 << log2, 0, frame.slice_state.copy()
+    trial, counter = tree.states[0, 3], work.coders[0]
+    for y in range(0, height, side):
+        for x in range(0, width, side):
             if not metric.plain:
                 localise(metric, y, x, side, local)
-            copy_line(frame.slice_state, begin)
-            copy_line(states, tree.states[6 - log2][START])
+            begin[:] = frame.slice_state
+            tree.states[6 - log2, START] = trial[:] = states
             search_tree(frame, tree, work, local, settings, y, x)
-            copy_line(begin, frame.slice_state)
-            copy_line(states, tree.states[0, 3])
-            work.coders[0, COST] = 0
-            code_tree(work.coders[0], work.outputs[0], tree.states[0, 3], frame, tree, y, x)
-            counted += work.coders[0, COST]
-            copy_line(begin, frame.slice_state)
+            frame.slice_state[:] = begin
+            counter[COST] = 0
+            code_tree(counter, work.outputs[0], trial, frame, tree, y, x)
+            counted += int(counter[COST])
+            frame.slice_state[:] = begin
             code_tree(coder, out, states, frame, tree, y, x)
-            last = y + side >= options[HEIGHT] and x + side >= options[WIDTH]
-            encode_terminate(coder, out, 1 if last else 0)
+            end_block(coder, out, y + side >= height and x + side >= width)
     return counted / BIT
+
+
+@entry
+def end_block(coder, out, last):
+    """Code end_of_slice_segment_flag."""
+    encode_terminate(coder, out, 1 if last else 0)

@@ -64,7 +64,7 @@ def _make_satd(side, step):
 _SATD4, _SATD8, _SATD16, _SATD32 = _make_satd(4, 4), _make_satd(8, 8), _make_satd(16, 8), _make_satd(32, 8)
 
 
-@inlined
+@general
 def satd(source, y, x, prediction, side, half):
     """Sum of the magnitudes of the Hadamard transform of a block's error, as twice the orthonormal one's."""
     if side == 4:

@@ -77,7 +77,7 @@ def code_last(coder, out, states, log2, chroma, scan, y, x):
         code_bits(coder, out, value - PREFIX_FIRST[prefix], PREFIX_BITS[prefix])
 
 
-@inlined
+@general
 def code_bits(coder, out, value, count):
     """A number in bypass bins."""
     if coder[COUNTING]:
