@@ -16,15 +16,15 @@ class EncodedPicture(NamedTuple):
         Annex B.
     planes : tuple of arrays uint8
         What a decoder makes of it without deblocking, of the coded size: whole blocks.
-    shown_luma : array uint8
-        Luma as a decoder shows it, of the coded size.
+    shown_luma : array uint8 or None
+        Luma as a decoder shows it, of the coded size; None where the encoder does not filter it.
     counted_bits : float
         Bits of the slice's data as the decisions counted them.
     """
 
     stream: bytes
     planes: tuple[np.ndarray, np.ndarray, np.ndarray]
-    shown_luma: np.ndarray
+    shown_luma: np.ndarray | None
     counted_bits: float
 
 

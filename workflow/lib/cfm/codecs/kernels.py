@@ -1,7 +1,8 @@
 """How the encoders' kernels are compiled: without the interpreter's lock, and cached by a digest of their source.
 
 numba notices an edit of the module that a kernel stands in, not of those whose kernels it calls. The cache's folder
-therefore carries a digest of all modules of the encoders, so that an edit of any of them compiles anew.
+therefore carries a digest of all modules of the encoders, so that an edit of any of them compiles anew; and nothing
+else does, so that all checkouts of the same source share what is compiled, which takes minutes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 import numba
 import numpy as np
 from numba.core import config
+from numba.core.caching import UserProvidedCacheLocator
 from numba.core.types import unliteral
 
 SOURCES = ("kernels.py", "cabac.py", "distortion.py", "avc/*.py", "hevc/*.py")
@@ -38,7 +40,26 @@ def numbers(text: str) -> np.ndarray:
     return np.array(text.split(), np.int64)
 
 
+class DigestLocator(UserProvidedCacheLocator):
+    """Where numba keeps the compiled kernels of this package, whatever its own folder and its files' times."""
+
+    def __init__(self, function, path):
+        super().__init__(function, path)
+        self._cache_path = str(Path(config.CACHE_DIR) / Path(path).parent.name)
+
+    def get_source_stamp(self):
+        """What numba compares to find out whether the source was edited: the folder's name says that."""
+        return source_digest()
+
+    @classmethod
+    def from_function(cls, function, path):
+        """The locator of a function; None for those of other packages."""
+        here = Path(path).is_relative_to(Path(__file__).parent)
+        return super().from_function(function, path) if here else None
+
+
 config.CACHE_DIR = str(cache_folder())
+config.CACHE_LOCATOR_CLASSES = f"{__name__}.{DigestLocator.__name__},UserProvidedCacheLocator"
 _options = {"cache": True, "nogil": True, "error_model": "numpy"}
 # Kernels do not count references to arrays, which costs two atomic operations for every array that is handed to a
 # function and took more than half of the time. They cannot make arrays therefore; those that do are `allocating`.

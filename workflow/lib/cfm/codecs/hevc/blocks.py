@@ -110,7 +110,7 @@ def weigh(work, local, plane, y, x, log2, sine, skip):
 
 @general
 def try_block(work, local, source, plane, y, x, log2, sine, skip, scan, qp, hides, level_lambda, states, flag, row):
-    """Choose the levels of a predicted block, into row `row` of the trials; returns (distortion, whether there are any).
+    """Choose the levels of a predicted block, into a row of the trials; returns (distortion, whether there are any).
 
     flag: context of the flag that tells so.
     """

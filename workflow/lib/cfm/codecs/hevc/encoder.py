@@ -193,7 +193,7 @@ def encode_picture(
     )
     data = out[: -(-int(coder[POSITION]) // 8)].tobytes()
     coded = tuple(plane.astype(np.uint8) for plane in frame.coded)
-    return EncodedPicture(parameters + nal_unit(SLICE_IDR, data), coded, coded[0], counted)
+    return EncodedPicture(parameters + nal_unit(SLICE_IDR, data), coded, None, counted)
 
 
 def encode_slice(frame, metric, local, tree, work, coder, out, states, settings) -> float:
