@@ -87,6 +87,18 @@ def test_more_effort_lowers_the_cost():
     assert cost(deltas=(-2, -1, 0, 1, 2)) < plain + 0.003
 
 
+def test_only_the_deltas_that_are_asked_for_are_used():
+    # A single one is another QP, but for the lambda: quality is that of the sum.
+    picture = natural_pictures()[0]
+    errors = [
+        np.square(
+            encode_picture(picture, qp, deltas=deltas).planes[0][:112, :160] - picture.planes[0].astype(float)
+        ).mean()
+        for qp, deltas in ((34, (0,)), (40, (-6,)), (40, (0,)))
+    ]
+    assert errors[0] < errors[1] < 0.5 * (errors[0] + errors[2])
+
+
 @pytest.mark.parametrize("qp", [10, 30, 40])
 @pytest.mark.parametrize("ctu", CTUS)
 def test_the_bits_that_decisions_count_are_the_bits_written(ctu, qp):

@@ -1,7 +1,7 @@
 """Our own encoders as codecs of the registry: plain Annex B streams, with a small unit at the end that finds damage.
 
 The last NAL unit is of a type that the standard leaves to applications and that decoders pass over. It holds what the
-stream itself cannot say: whether the sides are odd (4:2:0 crops by 2 samples), and a CRC-32 of all before it.
+stream itself cannot say: whether the sides are odd (4:2:0 crops by 2 samples), and a CRC-32 of that and all before.
 """
 
 from __future__ import annotations
@@ -49,7 +49,6 @@ class SealedCodec(ABC):
     name: ClassVar[str]
     decoder: ClassVar[str]
     largest_effort: ClassVar[int]
-    seals_sides: ClassVar[bool] = True  # whether the checksum is also over what the seal says of the sides
     layout: ClassVar[str] = "yuv420"
 
     def __init__(self, deltas: Sequence[int], chroma_offset: int, effort: int):
@@ -90,7 +89,7 @@ class SealedCodec(ABC):
             raise InputError(f"codec {self.name} codes 8-bit yuv420, not {form}: convert it")
         stream = self._encode(picture, point, distortion).stream
         odd = (ODD_WIDTH if picture.width % 2 else 0) | (ODD_HEIGHT if picture.height % 2 else 0)
-        return stream + annex_b_unit(SEALS[self.name], SEAL_CONTENT.pack(MARK | odd, self._checksum(stream, odd)))
+        return stream + annex_b_unit(SEALS[self.name], SEAL_CONTENT.pack(MARK | odd, zlib.crc32(stream, odd)))
 
     def decode(self, stream: bytes) -> Picture:
         """Decode a stream of this encoder; raises `BitstreamError` on a broken one."""
@@ -103,15 +102,12 @@ class SealedCodec(ABC):
             )
         mark, checksum = SEAL_CONTENT.unpack(content)
         odd = mark & (ODD_WIDTH | ODD_HEIGHT)
-        if mark != MARK | odd or self._checksum(body, odd) != checksum:
+        if mark != MARK | odd or zlib.crc32(body, odd) != checksum:
             raise BitstreamError(f"the {title} stream is damaged (its checksum differs); fetch or encode it anew")
         planes = decode_annex_b(body, self.decoder, "yuv420p")
         height, width = planes[0].shape
         planes[0] = planes[0][: height - (odd & ODD_HEIGHT) // ODD_HEIGHT, : width - (odd & ODD_WIDTH)]
         return Picture(tuple(np.ascontiguousarray(plane) for plane in planes), self.layout, 8)
-
-    def _checksum(self, stream: bytes, odd: int) -> int:
-        return zlib.crc32(stream, odd if self.seals_sides else 0)
 
     @abstractmethod
     def _encode(self, picture: Picture, qp: int, distortion: Distortion | None) -> EncodedPicture:

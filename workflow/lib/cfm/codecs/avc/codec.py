@@ -34,7 +34,6 @@ class Avc(SealedCodec):
     name = "avc"
     decoder = "h264"
     largest_effort = LARGEST_EFFORT
-    seals_sides = False  # as streams were sealed from the first
 
     def __init__(self, deltas: Sequence[int] = (0,), chroma_offset: int = 0, cabac: bool = True, effort: int = 1):
         super().__init__(deltas, chroma_offset, effort)

@@ -6,6 +6,7 @@ import numpy as np
 
 from cfm.codecs.cabac import encode_bin, encode_bypass
 from cfm.codecs.hevc.residual import code_bits, code_residual
+from cfm.codecs.hevc.snapshots import fill_qps
 from cfm.codecs.hevc.state import (
     CBF,
     CHROMA,
@@ -149,10 +150,7 @@ def code_unit(coder, out, states, frame, tree, z, y, x, log2):
     state = frame.slice_state
     qp = units[z, QP] if state[DELTA_CODED] or not options[HAS_DELTAS] else state[PREDICTED_QP]
     state[PREVIOUS_QP] = qp
-    qps = frame.qps
-    for row in range(y >> 3, (y + (1 << log2)) >> 3):
-        for column in range(x >> 3, (x + (1 << log2)) >> 3):
-            qps[row, column] = qp
+    fill_qps(frame, y, x, log2)
 
 
 @general

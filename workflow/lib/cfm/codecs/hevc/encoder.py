@@ -46,7 +46,7 @@ from cfm.errors import ConfigurationError
 LAMBDA = 0.57  # of 2^((QP - 12) / 3)
 CHROMA_WEIGHT = 1.2
 LEVEL_SHARES = (1.0, 0.7, 1.3, 0.5, 1.6)  # of lambda, in the choice of levels: one after the other, by effort
-RETURN_BITS = 8.0  # that a quantisation group of another QP than the slice's is charged
+RETURN_BITS = 8.0  # that a quantisation group of another QP than the first is charged
 SPLITS = 1  # of a transform tree
 GROUP = 4  # log2 of the side of a quantisation group
 TRIED = (8, 6, 4, 4)  # modes of blocks of 4, 8, 16, 32 that are tried in full
@@ -67,7 +67,7 @@ class Settings(NamedTuple):
     root_lambda : float
         Hadamard error that a bit is worth.
     return_bits : float
-        Bits that are added where a quantisation group leaves the slice's QP.
+        Bits that are added where a quantisation group leaves the first QP.
     chroma_weight : float
         What distortion of chroma is multiplied by.
     tried4, tried8, tried16, tried32, tried_chroma : int

@@ -60,8 +60,8 @@ def refine(frame, tree, work, local, settings, z, y, x, log2, cost, before, stat
         copy_line(before, states)
         qp = settings.qp + delta
         found = recode_group(frame, tree, work, local, settings, z, y, x, log2, qp, share, states)
-        # Whoever leaves the slice's QP has to come back to it.
-        found += settings.lambda_ * settings.return_bits if qp != settings.qp else 0.0
+        # Whoever leaves the first QP has to come back to it.
+        found += settings.lambda_ * settings.return_bits if is_delta else 0.0
         last = found < least
         if last:
             least = found

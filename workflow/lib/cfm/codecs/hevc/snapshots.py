@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cfm.codecs.hevc.state import LOG2_CTU, MODE, PLANE_FIRST
+from cfm.codecs.hevc.state import LOG2_CTU, MODE, PLANE_FIRST, PREVIOUS_QP
 from cfm.codecs.hevc.tables import Z_ORDER
 from cfm.codecs.kernels import general, inlined
 
@@ -82,3 +82,12 @@ def fill_depth(frame, y, x, log2):
     for row in range(1 + (y >> 3), 1 + ((y + (1 << log2)) >> 3)):
         for column in range(1 + (x >> 3), 1 + ((x + (1 << log2)) >> 3)):
             depths[row, column] = depth
+
+
+@general
+def fill_qps(frame, y, x, log2):
+    """Write the QP of the coding unit that was coded last into the frame."""
+    qps, qp = frame.qps, frame.slice_state[PREVIOUS_QP]
+    for row in range(y >> 3, (y + (1 << log2)) >> 3):
+        for column in range(x >> 3, (x + (1 << log2)) >> 3):
+            qps[row, column] = qp

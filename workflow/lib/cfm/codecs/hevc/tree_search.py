@@ -9,7 +9,7 @@ from cfm.codecs.hevc.chroma_search import search_chroma
 from cfm.codecs.hevc.coding_tree import code_split, code_unit, start_group
 from cfm.codecs.hevc.luma_search import search_luma
 from cfm.codecs.hevc.refinement import refine
-from cfm.codecs.hevc.snapshots import fill_depth, fill_maps, keep, restore, unit_at
+from cfm.codecs.hevc.snapshots import fill_depth, fill_maps, fill_qps, keep, restore, unit_at
 from cfm.codecs.hevc.state import HAS_DELTAS, HEIGHT, LOG2, LOG2_CTU, LOG2_GROUP, PARTS, QP, WIDTH
 from cfm.codecs.kernels import copy_line, entry, general
 
@@ -106,7 +106,7 @@ def search_node(frame, tree, work, local, settings, y, x, depth, whole, split):
     float
         Cost of the node, or infinity where its parts have to be searched first.
     """
-    options, log2 = frame.options, 6 - depth
+    options, log2, qp = frame.options, 6 - depth, settings.qp + settings.deltas[0]
     side = 1 << log2
     if y >= options[HEIGHT] or x >= options[WIDTH]:
         return 0.0
@@ -123,7 +123,7 @@ def search_node(frame, tree, work, local, settings, y, x, depth, whole, split):
         code_split(coder, work.outputs[0], states[WHOLE], frame, y, x, log2, False)
         whole[depth] = settings.lambda_ * coder[COST] / BIT
         copy_line(states[WHOLE], states[BEFORE])
-        cost = search_unit(frame, tree, work, local, settings, z, y, x, log2, 0, settings.qp, states[WHOLE])
+        cost = search_unit(frame, tree, work, local, settings, z, y, x, log2, 0, qp, states[WHOLE])
         own_group = log2 >= options[LOG2_GROUP]
         whole[depth] += refine(
             frame, tree, work, local, settings, z, y, x, log2, cost, states[BEFORE], states[WHOLE], own_group, True
@@ -134,7 +134,7 @@ def search_node(frame, tree, work, local, settings, y, x, depth, whole, split):
     if log2 == 3:
         copy_line(states[START], states[SPLIT])
         copy_line(states[SPLIT], states[BEFORE])
-        cost = search_unit(frame, tree, work, local, settings, z, y, x, log2, 1, settings.qp, states[SPLIT])
+        cost = search_unit(frame, tree, work, local, settings, z, y, x, log2, 1, qp, states[SPLIT])
         split[depth] = refine(
             frame, tree, work, local, settings, z, y, x, log2, cost, states[BEFORE], states[SPLIT], False, True
         )
@@ -161,4 +161,5 @@ def decide(frame, tree, y, x, depth, whole, split):
     copy_line(tree.slice_states[depth, WHOLE], frame.slice_state)
     restore(frame, tree, depth, unit_at(frame, y, x), y, x, 6 - depth)
     fill_maps(frame, tree, y, x, 6 - depth)
+    fill_qps(frame, y, x, 6 - depth)
     return whole
