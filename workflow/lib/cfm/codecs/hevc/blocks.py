@@ -118,40 +118,26 @@ def try_block(work, local, source, plane, y, x, log2, sine, skip, scan, qp, hide
     coefficients, residual, prediction = work.reals[COEFFICIENTS], work.reals[RESIDUAL], work.integers[PREDICTION]
     samples, levels = work.samples[row], work.levels[row]
     residual_of(source, y, x, prediction, side, residual)
-    state = states[flag]
-    if skip:
-        coded = choose_levels(
-            residual,
-            work.reals[WEIGHTS],
-            step_of(qp),
-            log2,
-            chroma,
-            scan,
-            states,
-            BIN_COST[state],
-            BIN_COST[state ^ 1],
-            level_lambda,
-            hides,
-            levels,
-            work.last_costs[0],
-        )
-    else:
+    transformed = residual
+    if not skip:
         forward(residual, side, sine, work.reals[HALF_REAL], coefficients)
-        coded = choose_levels(
-            coefficients,
-            work.reals[WEIGHTS],
-            step_of(qp),
-            log2,
-            chroma,
-            scan,
-            states,
-            BIN_COST[state],
-            BIN_COST[state ^ 1],
-            level_lambda,
-            hides,
-            levels,
-            work.last_costs[0],
-        )
+        transformed = coefficients
+    state = states[flag]
+    coded = choose_levels(
+        transformed,
+        work.reals[WEIGHTS],
+        step_of(qp),
+        log2,
+        chroma,
+        scan,
+        states,
+        BIN_COST[state],
+        BIN_COST[state ^ 1],
+        level_lambda,
+        hides,
+        levels,
+        work.last_costs[0],
+    )
     if coded:
         rows, columns = dequantise(levels, 0, side, log2, qp, work.integers[BLOCK])
         if skip:

@@ -64,7 +64,7 @@ def choose_mode(frame, work, local, settings, y, x, log2, qp, states, tried, dep
 
 
 @general
-def try_whole(frame, tree, work, local, settings, y, x, log2, depth, mode, qp, level_lambda, states, row):
+def try_whole(frame, work, local, settings, y, x, log2, depth, mode, qp, level_lambda, states, row):
     """Choose the levels of a luma block that is not split further, into trial `row`; `work.states[row]` follows.
 
     Returns (cost without what says that it is not split, distortion, whether it has levels, whether its transform is
@@ -134,7 +134,7 @@ def search_transform(frame, tree, work, local, settings, z, y, x, log2, depth, m
         Cost and distortion.
     """
     cost, error, coded, skipped = try_whole(
-        frame, tree, work, local, settings, y, x, log2, depth, mode, qp, settings.level_lambda, states, WHOLE
+        frame, work, local, settings, y, x, log2, depth, mode, qp, settings.level_lambda, states, WHOLE
     )
     if may_split and log2 > 2:
         context, split_states = SPLIT_TRANSFORM + 5 - log2, work.states[SPLIT]
@@ -149,7 +149,6 @@ def search_transform(frame, tree, work, local, settings, z, y, x, log2, depth, m
                 top, left, first = y + half * (part >> 1), x + half * (part & 1), z + part * step
                 part_cost, part_error, part_coded, part_skipped = try_whole(
                     frame,
-                    tree,
                     work,
                     local,
                     settings,
@@ -250,7 +249,7 @@ def recode_luma(frame, tree, work, local, settings, z_unit, y, x, log2_unit, qp,
         log2, mode = np.int64(units[z, TRANSFORM]), np.int64(units[z, MODE])
         top, left = y + UNIT_Y[z] - UNIT_Y[z_unit], x + UNIT_X[z] - UNIT_X[z_unit]
         part_error, coded, skipped = try_whole(
-            frame, tree, work, local, settings, top, left, log2, log2_unit - log2, mode, qp, level_lambda, states, PART
+            frame, work, local, settings, top, left, log2, log2_unit - log2, mode, qp, level_lambda, states, PART
         )[1:]
         commit_whole(frame, tree, work, z, top, left, log2, PART, coded, skipped)
         copy_line(work.states[PART], states)
