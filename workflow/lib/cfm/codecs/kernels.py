@@ -60,13 +60,9 @@ class DigestLocator(UserProvidedCacheLocator):
 
 config.CACHE_DIR = str(cache_folder())
 config.CACHE_LOCATOR_CLASSES = f"{__name__}.{DigestLocator.__name__},UserProvidedCacheLocator"
-_options = {"cache": True, "nogil": True, "error_model": "numpy"}
+_options = {"cache": True, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 # Kernels do not count references to arrays, which costs two atomic operations for every array that is handed to a
 # function and took more than half of the time. They cannot make arrays therefore; those that do are `allocating`.
-entry = numba.njit(**_options, _nrt=False)  # called from Python
-allocating_entry = numba.njit(**_options)
-# Called by kernels alone: what else would be compiled to call them from elsewhere is left out.
-_options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = numba.njit(**_options, _nrt=False)
 inlined = numba.njit(**_options, _nrt=False, forceinline=True)  # small ones of inner loops
 allocating = numba.njit(**_options)

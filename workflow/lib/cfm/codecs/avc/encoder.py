@@ -19,7 +19,7 @@ from cfm.codecs.avc.tables import CHROMA_QP, initial_states
 from cfm.codecs.cabac import BIT, POSITION, encode_terminate, new_coder
 from cfm.codecs.distortion import Distortion, metric_of
 from cfm.codecs.encoded import EncodedPicture, padded
-from cfm.codecs.kernels import allocating, allocating_entry
+from cfm.codecs.kernels import allocating
 from cfm.codecs.picture import Picture
 from cfm.errors import ConfigurationError
 
@@ -177,7 +177,7 @@ def encode_picture(
     return EncodedPicture(parameters + nal_unit(SLICE_IDR, data), coded, shown, counted)
 
 
-@allocating_entry
+@allocating
 def encode_slice(frame, metric, local, candidates, coder, out, states, settings):
     """Search and code all macroblocks; returns the bits that the search counted.
 

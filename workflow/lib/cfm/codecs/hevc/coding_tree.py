@@ -47,7 +47,7 @@ from cfm.codecs.hevc.tables import (
     UNIT_Y,
     VERTICAL,
 )
-from cfm.codecs.kernels import entry, general, inlined
+from cfm.codecs.kernels import general, inlined
 
 
 @inlined
@@ -101,7 +101,7 @@ def start_group(frame, y, x):
     state[DELTA_CODED] = 0
 
 
-@entry
+@general
 def code_tree(coder, out, states, frame, tree, y, x):
     """Code the coding tree block at (y, x) in luma samples as decided.
 

@@ -38,7 +38,7 @@ from cfm.codecs.hevc.syntax import (
 )
 from cfm.codecs.hevc.tables import CHROMA_QP, LARGEST_QP, initial_states
 from cfm.codecs.hevc.tree_search import START, search_tree
-from cfm.codecs.kernels import entry
+from cfm.codecs.kernels import general
 from cfm.codecs.picture import Picture
 from cfm.errors import ConfigurationError
 
@@ -218,7 +218,7 @@ def encode_slice(frame, metric, local, tree, work, coder, out, states, settings)
     return counted / BIT
 
 
-@entry
+@general
 def end_block(coder, out, last):
     """Code end_of_slice_segment_flag."""
     encode_terminate(coder, out, 1 if last else 0)

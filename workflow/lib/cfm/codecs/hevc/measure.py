@@ -15,7 +15,7 @@ from cfm.codecs.avc.tables import NORM4
 from cfm.codecs.distortion import TRANSFORM4, Metric
 from cfm.codecs.hevc.state import new_record
 from cfm.codecs.hevc.tables import SIZES, orthonormal
-from cfm.codecs.kernels import entry, general, inlined, kernel
+from cfm.codecs.kernels import general, inlined, kernel
 
 # Kinds of transforms, for what an error of a coefficient costs.
 SINE, SKIP, COSINE = 0, 1, 0  # a cosine transform's kind is COSINE + log2 of its side
@@ -94,7 +94,7 @@ def new_local(metric: Metric) -> Local:
     return Local(shared, np.zeros((BLOCKS, 16, count)), np.zeros((BLOCKS if sketches else 0, 256), np.float32))
 
 
-@entry
+@general
 def localise(metric, y, x, ctu, local):
     """Bring a metric into its local form for the coding tree block of a side of `ctu` at (y, x) in luma samples.
 

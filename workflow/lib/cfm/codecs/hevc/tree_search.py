@@ -11,7 +11,7 @@ from cfm.codecs.hevc.luma_search import search_luma
 from cfm.codecs.hevc.refinement import refine
 from cfm.codecs.hevc.snapshots import fill_depth, fill_maps, fill_qps, keep, restore, unit_at
 from cfm.codecs.hevc.state import HAS_DELTAS, HEIGHT, LOG2, LOG2_CTU, LOG2_GROUP, PARTS, QP, WIDTH
-from cfm.codecs.kernels import copy_line, entry, general
+from cfm.codecs.kernels import copy_line, general
 
 START, WHOLE, SPLIT, BEFORE = range(4)  # rows of contexts of a depth
 
@@ -33,7 +33,7 @@ def search_unit(frame, tree, work, local, settings, z, y, x, log2, parts, qp, st
     return error + settings.lambda_ * work.coders[0, COST] / BIT
 
 
-@entry
+@general
 def search_tree(frame, tree, work, local, settings, y, x):
     """Choose the partition of the coding tree block at (y, x) and all below.
 
