@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from cfm.codecs.avc.measure import block_distortion, localise, new_local
+from cfm.codecs.avc.measure import localise, new_local
+from cfm.codecs.block_distortion import block_distortion
 from cfm.codecs.distortion import (
     ROWS4,
     ROWS8,

@@ -90,6 +90,15 @@ def test_kernels_run_without_the_compiler(name):
     assert streams[0] == streams[1]
 
 
+def test_an_encoder_needs_no_module_of_another(name):
+    """The digests of the workflow's jobs leave the other encoders' code out."""
+    program = f"import sys, cfm.codecs.{name}.codec; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    others = tuple(f"cfm.codecs.{other}" for other in OWN if other != name)
+    assert f"cfm.codecs.{name}.encoder" in done.stdout.split()
+    assert not [module for module in done.stdout.split() if module.startswith(others)]
+
+
 def test_checkouts_of_the_same_source_share_compiled_kernels(name, encode_picture, tmp_path):
     encode_picture(picture_of("textured", 16, 16), 30)
     compiled = sorted(kernels.cache_folder().rglob("*"))

@@ -215,7 +215,7 @@ def metric_of(distortion: Distortion | None, height: int, width: int) -> Metric:
     samples = np.zeros((3, 16)) if given.samples is None else given.samples.astype(np.float64)
     factors = np.zeros((3, 0, 16)) if given.factors is None else given.factors.astype(np.float64)
     weights = np.ones((3, rows, columns)) if given.weights is None else given.weights.astype(np.float64)
-    matrices = [_matrix(frequency[p], samples[p], factors[p]) for p in range(3)]
+    matrices = [small_matrix(frequency[p], samples[p], factors[p]) for p in range(3)]
     sketches = tuple(
         _padded(np.zeros((0, height, width)) if given.sketches is None else given.sketches[p], rows, columns, side)
         for p, side in enumerate(MACROBLOCK)
@@ -236,7 +236,7 @@ def metric_of(distortion: Distortion | None, height: int, width: int) -> Metric:
     )
 
 
-def _matrix(frequency: np.ndarray, samples: np.ndarray, factors: np.ndarray) -> np.ndarray:
+def small_matrix(frequency: np.ndarray, samples: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """The small matrix (16, 16) in the domain of samples."""
     return TRANSFORM4.T @ np.diag(frequency) @ TRANSFORM4 + np.diag(samples) + factors.T @ factors
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from cfm.codecs.avc.macroblock import code_flagged, code_mode, predicted_mode
 from cfm.codecs.avc.macroblock_cavlc import put_counted, put_mode
-from cfm.codecs.avc.measure import block_distortion, level_weights, level_weights8
+from cfm.codecs.avc.measure import level_weights, level_weights8
 from cfm.codecs.avc.prediction import DC, filter_edge8, gather_edge, mode_is_possible, predict_block
 from cfm.codecs.avc.residual import choose_levels, code_levels
 from cfm.codecs.avc.state import I4, I8, KIND
@@ -22,7 +22,8 @@ from cfm.codecs.avc.tables import (
     ZIGZAG4,
     ZIGZAG8,
 )
-from cfm.codecs.avc.transform import dequantise4, dequantise8, forward4, forward8, inverse4, inverse8
+from cfm.codecs.avc.transform import dequantise4, dequantise8, forward8, inverse4, inverse8
+from cfm.codecs.block_distortion import block_distortion, forward4
 from cfm.codecs.cabac import BIN_COST, BIT, COST, COUNTING, FIELDS
 from cfm.codecs.kernels import allocating, copy_line, kernel
 

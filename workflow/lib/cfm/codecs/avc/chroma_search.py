@@ -16,8 +16,9 @@ from cfm.codecs.avc.small_blocks import (
 )
 from cfm.codecs.avc.state import CHROMA
 from cfm.codecs.avc.tables import CHROMA_AC, CHROMA_DC, CONTEXTS, SCALE4
-from cfm.codecs.avc.transform import dequantise_chroma_dc, forward4, hadamard2
+from cfm.codecs.avc.transform import dequantise_chroma_dc, hadamard2
 from cfm.codecs.avc.whole_prediction import predict_chroma
+from cfm.codecs.block_distortion import forward4
 from cfm.codecs.cabac import BIT, COST, COUNTING, FIELDS
 from cfm.codecs.kernels import allocating, copy_line
 

@@ -10,13 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cfm.codecs.avc.tables import NORM4, STEP4, STEP8, ZIGZAG4, ZIGZAG8
-from cfm.codecs.avc.transform import forward4
+from cfm.codecs.avc.tables import STEP4, STEP8, ZIGZAG4, ZIGZAG8
+from cfm.codecs.block_distortion import LANES, NORM4, filled_up, forward4
 from cfm.codecs.distortion import ROWS8, Metric
-from cfm.codecs.kernels import allocating, inlined, kernel
-
-PLAIN, FREQUENCY, SAMPLES, FLAGS = range(4)
-LANES = 4  # products that are summed up side by side
+from cfm.codecs.kernels import allocating, kernel
 
 
 class Local(NamedTuple):
@@ -25,7 +22,7 @@ class Local(NamedTuple):
     Attributes
     ----------
     flags : array (FLAGS,) bool
-        Whether it is a squared error alone, and whether weights in the transform's domain and of samples count.
+        See `cfm.codecs.block_distortion`.
     sse : array (3,)
         Weight of the squared error, by plane.
     frequency, samples : arrays (3, 16)
@@ -47,11 +44,6 @@ class Local(NamedTuple):
     diagonal4: np.ndarray
     diagonal8: np.ndarray
     half: np.ndarray
-
-
-def filled_up(count: int) -> int:
-    """The next multiple of `LANES`."""
-    return -(-count // LANES) * LANES
 
 
 def new_local(metric: Metric) -> Local:
@@ -141,48 +133,6 @@ def add_squares(values, count, top, left, half, out):
                 even += p * p
                 odd += q * q
             out[8 * u + v] += even + odd
-
-
-@inlined
-def squared(error):
-    """Sum of the squares of the errors (16,) of a 4x4 block."""
-    total = 0
-    for k in range(16):
-        total += error[k] * error[k]
-    return total
-
-
-@inlined
-def block_distortion(flags, sse, frequency, samples, rows, error, scratch):
-    """Distortion of the error (16,) of a 4x4 block, with the entries of a `Local` for its plane and, `rows`, block."""
-    if flags[PLAIN]:
-        return sse * squared(error)
-    return _weighted_distortion(flags, sse, frequency, samples, rows, error, scratch)
-
-
-@kernel
-def _weighted_distortion(flags, sse, frequency, samples, rows, error, scratch):
-    """Apart from the squared error alone: inlined as well, it is slower."""
-    total = squared(error)
-    distortion = sse * total
-    if total == 0:
-        return distortion
-    if flags[FREQUENCY]:
-        forward4(error, scratch)
-        for k in range(16):
-            distortion += frequency[k] * (scratch[k] * scratch[k])
-    if flags[SAMPLES]:
-        for k in range(16):
-            distortion += samples[k] * (error[k] * error[k])
-    for n in range(0, rows.shape[1], LANES):
-        a = b = c = d = 0.0
-        for k in range(16):
-            a += rows[k, n] * error[k]
-            b += rows[k, n + 1] * error[k]
-            c += rows[k, n + 2] * error[k]
-            d += rows[k, n + 3] * error[k]
-        distortion += (a * a + b * b) + (c * c + d * d)
-    return distortion
 
 
 @kernel

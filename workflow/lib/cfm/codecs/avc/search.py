@@ -9,10 +9,10 @@ from cfm.codecs.avc.chroma_search import search_chroma
 from cfm.codecs.avc.deblocking import AREA, BESIDE, deblock_area, fill_area
 from cfm.codecs.avc.macroblock import code_macroblock
 from cfm.codecs.avc.macroblock_cavlc import put_macroblock
-from cfm.codecs.avc.measure import block_distortion
 from cfm.codecs.avc.state import CBP, CHROMA, I4, I8, I16, PREVIOUS_QP, QP
 from cfm.codecs.avc.tables import CHROMA_QP, CONTEXTS
 from cfm.codecs.avc.whole_search import search16
+from cfm.codecs.block_distortion import block_distortion
 from cfm.codecs.cabac import BIT, COST, COUNTING, FIELDS
 from cfm.codecs.kernels import allocating, copy_line
 

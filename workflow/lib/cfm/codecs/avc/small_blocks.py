@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from cfm.codecs.avc.macroblock_cavlc import put_counted
-from cfm.codecs.avc.measure import block_distortion, level_weights
+from cfm.codecs.avc.measure import level_weights
 from cfm.codecs.avc.residual import choose_levels, code_levels
 from cfm.codecs.avc.tables import CODED_BLOCK, LEVEL4, ZIGZAG4
 from cfm.codecs.avc.transform import dequantise4, inverse4
+from cfm.codecs.block_distortion import block_distortion
 from cfm.codecs.cabac import BIN_COST, COST
 from cfm.codecs.kernels import inlined
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cfm.codecs.block_distortion import NORM4
 from cfm.codecs.kernels import numbers
 
 # Block categories (ctxBlockCat, table 9-42).
@@ -117,10 +118,9 @@ def _class8(row: int, column: int) -> int:
 SCALE4 = np.array([[scale[_class4(*divmod(k, 4))] for k in range(16)] for scale in _SCALE4])
 SCALE8 = np.array([[scale[_class8(*divmod(k, 8))] for k in range(64)] for scale in _SCALE8])
 
-# Squared norms of the forward transforms' basis functions: they make coefficients orthonormal.
-_NORM4 = np.array([4, 10, 4, 10])
+# Squared norms of the forward 8x8 transform's basis functions: they make coefficients orthonormal.
 _NORM8 = np.array([8, 578 / 64, 5, 578 / 64, 8, 578 / 64, 5, 578 / 64])
-NORM4, NORM8 = np.outer(_NORM4, _NORM4).ravel(), np.outer(_NORM8, _NORM8).ravel()
+NORM8 = np.outer(_NORM8, _NORM8).ravel()
 
 # Levels that a coefficient of 1 amounts to, for QP % 6; half of it with every 6 QPs. The 4x4 inverse has a basis of its
 # own, half of the forward one's in the odd rows; products of both norms are 4 and 5.

@@ -10,19 +10,6 @@ from cfm.codecs.kernels import kernel
 
 
 @kernel
-def forward4(block, out):
-    """4x4 forward transform of a residual; `out` may be `block`."""
-    for i in range(0, 16, 4):
-        a, b, c, d = block[i], block[i + 1], block[i + 2], block[i + 3]
-        s0, s1, d0, d1 = a + d, b + c, a - d, b - c
-        out[i], out[i + 1], out[i + 2], out[i + 3] = s0 + s1, 2 * d0 + d1, s0 - s1, d0 - 2 * d1
-    for i in range(4):
-        a, b, c, d = out[i], out[4 + i], out[8 + i], out[12 + i]
-        s0, s1, d0, d1 = a + d, b + c, a - d, b - c
-        out[i], out[4 + i], out[8 + i], out[12 + i] = s0 + s1, 2 * d0 + d1, s0 - s1, d0 - 2 * d1
-
-
-@kernel
 def dequantise4(levels, qp, out):
     """Coefficients of the levels (both in raster order) of a 4x4 block."""
     scale, shift = SCALE4[qp % 6], qp // 6

@@ -17,8 +17,9 @@ from cfm.codecs.avc.small_blocks import (
 )
 from cfm.codecs.avc.state import I16, KIND, MODE16
 from cfm.codecs.avc.tables import AC16, BLOCK_X, BLOCK_Y, CONTEXTS, DC16, SCALE4, ZIGZAG4
-from cfm.codecs.avc.transform import dequantise_dc16, forward4, hadamard4
+from cfm.codecs.avc.transform import dequantise_dc16, hadamard4
 from cfm.codecs.avc.whole_prediction import predict16
+from cfm.codecs.block_distortion import forward4
 from cfm.codecs.cabac import BIT, COST, COUNTING, FIELDS
 from cfm.codecs.kernels import allocating, copy_line
 

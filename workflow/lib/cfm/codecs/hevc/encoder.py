@@ -21,6 +21,7 @@ from cfm.codecs.hevc.state import (
     LOG2_GROUP,
     MOST_SPLITS,
     OPTIONS,
+    START,
     TREE,
     WIDTH,
     new_frame,
@@ -37,7 +38,7 @@ from cfm.codecs.hevc.syntax import (
     video_parameters,
 )
 from cfm.codecs.hevc.tables import CHROMA_QP, LARGEST_QP, initial_states
-from cfm.codecs.hevc.tree_search import START, search_tree
+from cfm.codecs.hevc.tree_search import search_tree
 from cfm.codecs.kernels import general
 from cfm.codecs.picture import Picture
 from cfm.errors import ConfigurationError

@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cfm.codecs.avc.measure import FLAGS, LANES, PLAIN, block_distortion, filled_up
-from cfm.codecs.avc.tables import NORM4
-from cfm.codecs.distortion import TRANSFORM4, Metric
+from cfm.codecs.block_distortion import FLAGS, LANES, NORM4, PLAIN, block_distortion, filled_up
+from cfm.codecs.distortion import Metric, small_matrix
 from cfm.codecs.hevc.state import new_record
 from cfm.codecs.hevc.tables import SIZES, orthonormal
 from cfm.codecs.kernels import general, inlined, kernel
@@ -28,7 +27,7 @@ BLOCKS = 384
 # What has a fixed size of a `Local`.
 SHARED = np.dtype(
     [
-        ("switches", np.uint8, (1, FLAGS)),  # see `cfm.codecs.avc.measure`
+        ("switches", np.uint8, (1, FLAGS)),  # see `cfm.codecs.block_distortion`
         ("sse", np.float64, (3,)),  # weight of the squared error, by plane
         ("weights", np.float32, (3, 16)),  # of macroblocks of 16x16 luma samples
         # By macroblock: weights of the integer transform's coefficients and of samples.
@@ -79,11 +78,7 @@ def new_local(metric: Metric) -> Local:
         parts = rows.reshape(len(rows), -1, 4)
         squares[kind, : len(rows)] = np.einsum("ubi,ubj->uij", parts, parts).reshape(-1, 16)
         for plane in range(3):
-            matrix = (
-                TRANSFORM4.T @ np.diag(metric.frequency[plane]) @ TRANSFORM4
-                + np.diag(metric.samples[plane])
-                + metric.factors[plane].T @ metric.factors[plane]
-            )
+            matrix = small_matrix(metric.frequency[plane], metric.samples[plane], metric.factors[plane])
             # (row, row) by (column, column)
             matrix = matrix.reshape(4, 4, 4, 4).transpose(0, 2, 1, 3).reshape(16, 16)
             found = squares[kind, : len(rows)] @ matrix @ squares[kind, : len(rows)].T

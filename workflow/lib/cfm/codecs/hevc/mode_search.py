@@ -92,7 +92,7 @@ def rank_modes(work, source, y, x, side, likely, root_lambda, count, chosen):
 
     Parameters
     ----------
-    work : Work
+    work : structure WORK
         With the neighbours.
     source : array (h, w)
         Luma.

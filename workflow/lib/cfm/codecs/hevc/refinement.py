@@ -13,7 +13,7 @@ from cfm.codecs.hevc.chroma_search import choose_chroma_levels, chroma_qp_of
 from cfm.codecs.hevc.coding_tree import chroma_mode, code_unit
 from cfm.codecs.hevc.luma_search import recode_luma
 from cfm.codecs.hevc.snapshots import keep, restore
-from cfm.codecs.hevc.state import CHROMA, DEPTHS, HEIGHT, LOG2, MODE, QP, WIDTH
+from cfm.codecs.hevc.state import CHROMA, DEPTHS, HEIGHT, LOG2, MODE, QP, START, WIDTH
 from cfm.codecs.hevc.tables import UNIT_X, UNIT_Y
 from cfm.codecs.kernels import copy_line, general
 
@@ -46,8 +46,7 @@ def refine(frame, tree, work, local, settings, z, y, x, log2, cost, before, stat
     with_deltas = with_deltas and deltas.shape[0] > 1
     if not with_deltas and (not with_shares or shares.shape[0] == 1):
         return cost
-    slice_state, begin, end = frame.slice_state, tree.slice_states[SLOT, 0], tree.slice_states[6 - log2, 0]
-    copy_line(end, begin)
+    slice_state, begin = frame.slice_state, tree.slice_states[6 - log2, START]
     keep(frame, tree, SLOT, z, y, x, log2)
     least, last = cost, True
     for trial in range(1, deltas.shape[0] + shares.shape[0] - 1):

@@ -34,6 +34,7 @@ PREVIOUS_QP, PREDICTED_QP, DELTA_CODED, SLICE_STATE = range(4)
 (HEIGHT, WIDTH, LOG2_CTU, LOG2_GROUP, HAS_DELTAS, HIDES, CHROMA_OFFSET, MOST_SPLITS, OPTIONS) = range(9)
 
 DEPTHS = 5
+START, WHOLE, SPLIT, BEFORE = range(4)  # rows of contexts of a depth
 ROWS = 5  # of trial blocks, see `cfm.codecs.hevc.luma_search`
 
 

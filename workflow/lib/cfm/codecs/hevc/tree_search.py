@@ -10,10 +10,21 @@ from cfm.codecs.hevc.coding_tree import code_split, code_unit, start_group
 from cfm.codecs.hevc.luma_search import search_luma
 from cfm.codecs.hevc.refinement import refine
 from cfm.codecs.hevc.snapshots import fill_depth, fill_maps, fill_qps, keep, restore, unit_at
-from cfm.codecs.hevc.state import HAS_DELTAS, HEIGHT, LOG2, LOG2_CTU, LOG2_GROUP, PARTS, QP, WIDTH
+from cfm.codecs.hevc.state import (
+    BEFORE,
+    HAS_DELTAS,
+    HEIGHT,
+    LOG2,
+    LOG2_CTU,
+    LOG2_GROUP,
+    PARTS,
+    QP,
+    SPLIT,
+    START,
+    WHOLE,
+    WIDTH,
+)
 from cfm.codecs.kernels import copy_line, general
-
-START, WHOLE, SPLIT, BEFORE = range(4)  # rows of contexts of a depth
 
 
 @general
@@ -133,7 +144,7 @@ def search_node(frame, tree, work, local, settings, y, x, depth, whole, split):
         copy_line(slice_states[START], slice_state)
     if log2 == 3:
         copy_line(states[START], states[SPLIT])
-        copy_line(states[SPLIT], states[BEFORE])
+        copy_line(states[START], states[BEFORE])
         cost = search_unit(frame, tree, work, local, settings, z, y, x, log2, 1, qp, states[SPLIT])
         split[depth] = refine(
             frame, tree, work, local, settings, z, y, x, log2, cost, states[BEFORE], states[SPLIT], False, True

@@ -1,0 +1,78 @@
+"""The replaceable distortion of a block of 4x4 samples, see `cfm.codecs.distortion`: what our encoders evaluate alike.
+
+Each of them brings the data of the blocks that it searches into small arrays of its own, weights multiplied in.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cfm.codecs.kernels import inlined, kernel
+
+# Whether the distortion is a squared error alone, and whether weights in the transform's domain and of samples count.
+PLAIN, FREQUENCY, SAMPLES, FLAGS = range(4)
+LANES = 4  # products that are summed up side by side
+
+# Squared norms of the basis functions of `forward4`: they make coefficients orthonormal.
+_NORM = np.array([4, 10, 4, 10])
+NORM4 = np.outer(_NORM, _NORM).ravel()
+
+
+def filled_up(count: int) -> int:
+    """The next multiple of `LANES`."""
+    return -(-count // LANES) * LANES
+
+
+@kernel
+def forward4(block, out):
+    """4x4 forward transform of a residual; `out` may be `block`."""
+    for i in range(0, 16, 4):
+        a, b, c, d = block[i], block[i + 1], block[i + 2], block[i + 3]
+        s0, s1, d0, d1 = a + d, b + c, a - d, b - c
+        out[i], out[i + 1], out[i + 2], out[i + 3] = s0 + s1, 2 * d0 + d1, s0 - s1, d0 - 2 * d1
+    for i in range(4):
+        a, b, c, d = out[i], out[4 + i], out[8 + i], out[12 + i]
+        s0, s1, d0, d1 = a + d, b + c, a - d, b - c
+        out[i], out[4 + i], out[8 + i], out[12 + i] = s0 + s1, 2 * d0 + d1, s0 - s1, d0 - 2 * d1
+
+
+@inlined
+def squared(error):
+    """Sum of the squares of the errors (16,) of a 4x4 block."""
+    total = 0
+    for k in range(16):
+        total += error[k] * error[k]
+    return total
+
+
+@inlined
+def block_distortion(flags, sse, frequency, samples, rows, error, scratch):
+    """Distortion of the error (16,) of a 4x4 block, with the entries of a `Local` for its plane and, `rows`, block."""
+    if flags[PLAIN]:
+        return sse * squared(error)
+    return _weighted_distortion(flags, sse, frequency, samples, rows, error, scratch)
+
+
+@kernel
+def _weighted_distortion(flags, sse, frequency, samples, rows, error, scratch):
+    """Apart from the squared error alone: inlined as well, it is slower."""
+    total = squared(error)
+    distortion = sse * total
+    if total == 0:
+        return distortion
+    if flags[FREQUENCY]:
+        forward4(error, scratch)
+        for k in range(16):
+            distortion += frequency[k] * (scratch[k] * scratch[k])
+    if flags[SAMPLES]:
+        for k in range(16):
+            distortion += samples[k] * (error[k] * error[k])
+    for n in range(0, rows.shape[1], LANES):
+        a = b = c = d = 0.0
+        for k in range(16):
+            a += rows[k, n] * error[k]
+            b += rows[k, n + 1] * error[k]
+            c += rows[k, n + 2] * error[k]
+            d += rows[k, n + 3] * error[k]
+        distortion += (a * a + b * b) + (c * c + d * d)
+    return distortion
