@@ -107,8 +107,9 @@ def test_a_file_gives_back_what_was_saved(tmp_path):
         np.testing.assert_array_equal(getattr(found, name), getattr(data, name))
     for ours, theirs in zip(found.sketches, data.sketches, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6)
-    save_distortion(tmp_path / "b.npz", Distortion(HEIGHT, WIDTH))
+    save_distortion(tmp_path / "b.npz", Distortion(HEIGHT, WIDTH, weighs_chroma=True))
     assert load_distortion(tmp_path / "b.npz").sketches is None
+    assert load_distortion(tmp_path / "b.npz").weighs_chroma and not found.weighs_chroma
 
 
 @pytest.mark.parametrize(

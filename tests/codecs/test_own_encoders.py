@@ -61,6 +61,17 @@ def test_weights_move_the_error_to_where_it_weighs_less(encode_picture):
     assert errors[1][:, :64].mean() > 1.2 * errors[0][:, :64].mean()
 
 
+def test_data_that_weigh_chroma_replace_the_encoders_own_weight(encode_picture):
+    picture = picture_of("textured", 96, 128)
+
+    def chroma_error(weight):
+        data = Distortion(96, 128, sse=np.array([1.0, weight, weight]), weighs_chroma=True)
+        planes = encode_picture(picture, 36, data).planes
+        return sum(np.square(planes[p].astype(float) - picture.planes[p]).sum() for p in (1, 2))
+
+    assert chroma_error(6.0) < 0.9 * chroma_error(1.0)
+
+
 def test_a_distortion_of_squared_errors_is_none(encode_picture):
     picture = picture_of("textured", 64, 64)
     data = Distortion(64, 64, sse=np.full(3, 0.25), samples=np.full((3, 16), 0.75))

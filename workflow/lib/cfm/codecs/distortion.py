@@ -68,6 +68,9 @@ class Distortion:
         u: rows in the domain of samples.
     sketches : tuple of arrays (K, h, w), (K, ceil(h / 2), ceil(w / 2)) twice, or None
         g: sketches of the network's Jacobian.
+    weighs_chroma : bool
+        Whether the data say what chroma is worth beside luma; otherwise an encoder multiplies the distortion of chroma
+        by a weight of its own, which fits the squared error as people see it.
 
     Raises
     ------
@@ -83,6 +86,7 @@ class Distortion:
     samples: np.ndarray | None = None
     factors: np.ndarray | None = None
     sketches: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    weighs_chroma: bool = False
 
     def __post_init__(self) -> None:
         rows, columns = -(-self.height // 16), -(-self.width // 16)
@@ -136,6 +140,7 @@ def save_distortion(path: Path | str, distortion: Distortion) -> None:
             format=FORMAT,
             height=distortion.height,
             width=distortion.width,
+            weighs_chroma=distortion.weighs_chroma,
             **{name: values for name, values in arrays.items() if values is not None},
         )
 
@@ -164,7 +169,15 @@ def load_distortion(path: Path | str) -> Distortion:
             raise InputError(f"{path}: a distortion file of version {int(found['format'])}; make it again")
         sketches = tuple(found[f"sketches_{name}"] for name in PLANES) if "sketches_y" in found else None
         arrays = {name: found.get(name) for name in ("weights", "frequency", "samples", "factors")}
-        return Distortion(int(found["height"]), int(found["width"]), found["sse"], **arrays, sketches=sketches)
+        weighs_chroma = bool(found.get("weighs_chroma", False))
+        return Distortion(
+            int(found["height"]),
+            int(found["width"]),
+            found["sse"],
+            **arrays,
+            sketches=sketches,
+            weighs_chroma=weighs_chroma,
+        )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:

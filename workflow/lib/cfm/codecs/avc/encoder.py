@@ -82,16 +82,23 @@ class Settings(NamedTuple):
 
 
 def settings_of(
-    qp: int, deltas: Sequence[int], effort: int, chroma_offset: int, cabac: bool, deblocking: bool
+    qp: int,
+    deltas: Sequence[int],
+    effort: int,
+    chroma_offset: int,
+    cabac: bool,
+    deblocking: bool,
+    weighs_chroma: bool,
 ) -> Settings:
     """Settings with the lambda of a QP.
 
     Raises `ConfigurationError` where no delta gives a QP that there is.
 
-    Chroma's quantiser grows less than luma's; its error weighs more by as much, so that both are worth their bits.
+    Chroma's quantiser grows less than luma's; its error weighs more by as much, so that both are worth their bits,
+    unless the distortion weighs chroma itself.
     """
     chroma_qp = int(CHROMA_QP[min(LARGEST_QP, max(0, qp + chroma_offset))])
-    chroma_weight = CHROMA_WEIGHT * 2 ** ((qp - chroma_qp) / 3)
+    chroma_weight = 1.0 if weighs_chroma else CHROMA_WEIGHT * 2 ** ((qp - chroma_qp) / 3)
     possible = {delta for delta in deltas if 0 <= qp + delta <= LARGEST_QP}
     if not possible:
         raise ConfigurationError(f"no QP within 0 to {LARGEST_QP}: {qp} with the delta QPs {list(deltas)}; name others")
@@ -169,7 +176,15 @@ def encode_picture(
         coder,
         out,
         initial_states(qp),
-        settings_of(qp, deltas, effort, chroma_offset, cabac, deblocking),
+        settings_of(
+            qp,
+            deltas,
+            effort,
+            chroma_offset,
+            cabac,
+            deblocking,
+            weighs_chroma=distortion is not None and distortion.weighs_chroma,
+        ),
     )
     data = out[: -(-int(coder[POSITION]) // 8)].tobytes()
     coded = tuple(plane.astype(np.uint8) for plane in frame.coded)

@@ -99,7 +99,7 @@ def lambda_of(qp: int) -> float:
     return LAMBDA * 2 ** ((qp - 12) / 3)
 
 
-def settings_of(qp: int, deltas: Sequence[int], effort: int, chroma_offset: int) -> Settings:
+def settings_of(qp: int, deltas: Sequence[int], effort: int, chroma_offset: int, weighs_chroma: bool) -> Settings:
     """Settings with the lambda of a QP.
 
     Raises `ConfigurationError` where no delta gives a QP that there is.
@@ -115,7 +115,7 @@ def settings_of(qp: int, deltas: Sequence[int], effort: int, chroma_offset: int)
         LEVEL_SHARES[0] * lambda_,
         lambda_**0.5,
         RETURN_BITS,
-        CHROMA_WEIGHT * 2 ** ((qp - chroma_qp) / 3),
+        1.0 if weighs_chroma else CHROMA_WEIGHT * 2 ** ((qp - chroma_qp) / 3),
         *TRIED,
         TRIED_CHROMA,
         np.array(sorted(possible, key=lambda delta: (abs(delta), delta)), np.int64),
@@ -163,7 +163,8 @@ def encode_picture(
         distortion.check_fits(picture)
     planes = tuple(padded(plane, 4 if index else 8) for index, plane in enumerate(picture.planes))
     height, width = planes[0].shape
-    settings = settings_of(qp, deltas, effort, chroma_offset)
+    weighs_chroma = distortion is not None and distortion.weighs_chroma
+    settings = settings_of(qp, deltas, effort, chroma_offset, weighs_chroma)
     log2_ctu, several = ctu.bit_length() - 1, len(set(deltas)) > 1 or deltas[0] != 0
     parameters = (
         video_parameters(level_of(height, width))
