@@ -7,7 +7,7 @@ from cfm.job import job
 from cfm.reporting.drawing import save_figure
 from cfm.reporting.sensitivity_figures import importance_maps
 from cfm.reporting.tables import read_table
-from cfm.sensitivity.jacobian import importance_map
+from cfm.sensitivity.sketch import importance_map
 from cfm.sensitivity.sketch_file import load_sketch, sketched_ids
 
 

@@ -11,7 +11,8 @@ from cfm.device import resolve_device
 from cfm.job import job
 from cfm.progress import Progress
 from cfm.reporting.tables import read_table, write_table
-from cfm.sensitivity.jacobian import Sketch, importance_map, probe_generator, sketch_picture
+from cfm.sensitivity.jacobian import probe_generator, sketch_picture
+from cfm.sensitivity.sketch import Sketch, importance_map
 from cfm.sensitivity.sketch_file import save_sketches
 from cfm.tasks.contract import TaskNetwork
 from cfm.tasks.loading import load_network

@@ -109,7 +109,8 @@ def test_a_file_gives_back_what_was_saved(tmp_path):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6)
     save_distortion(tmp_path / "b.npz", Distortion(HEIGHT, WIDTH, weighs_chroma=True))
     assert load_distortion(tmp_path / "b.npz").sketches is None
-    assert load_distortion(tmp_path / "b.npz").weighs_chroma and not found.weighs_chroma
+    assert load_distortion(tmp_path / "b.npz").weighs_chroma
+    assert not found.weighs_chroma
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 
 from cfm.errors import ConfigurationError
 from cfm.sensitivity.idse import idse_distortion
-from cfm.sensitivity.jacobian import Sketch
+from cfm.sensitivity.sketch import Sketch
 
 
 def sketch(seed=0):

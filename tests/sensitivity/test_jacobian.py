@@ -13,17 +13,8 @@ from cfm.codecs.picture import Picture
 from cfm.data.colour import rgb_to_yuv420
 from cfm.data.differentiable_colour import planes_to_rgb
 from cfm.errors import InputError
-from cfm.sensitivity.jacobian import (
-    Sketch,
-    block_sums,
-    feature_distance,
-    idse,
-    importance_map,
-    jacobian_products,
-    probe_generator,
-    rademacher,
-    sketch_picture,
-)
+from cfm.sensitivity.jacobian import feature_distance, jacobian_products, probe_generator, rademacher, sketch_picture
+from cfm.sensitivity.sketch import Sketch, block_sums, idse, importance_map
 
 NANODET = Path(__file__).parents[2] / ".." / "shared" / "nanodet" / "nanodet.py"
 

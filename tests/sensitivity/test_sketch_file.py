@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cfm.errors import InputError
-from cfm.sensitivity.jacobian import Sketch
+from cfm.sensitivity.sketch import Sketch
 from cfm.sensitivity.sketch_file import load_sketch, save_sketches, sketched_ids
 
 

@@ -21,7 +21,8 @@ from cfm.evaluation.coding import to_layout, to_rgb, to_yuv420
 from cfm.evaluation.detections import detections_from_prediction, gather_detections
 from cfm.features.extraction import extract
 from cfm.progress import Progress
-from cfm.sensitivity.jacobian import feature_distance, idse, picture_error
+from cfm.sensitivity.jacobian import feature_distance
+from cfm.sensitivity.sketch import idse, picture_error
 from cfm.sensitivity.sketch_file import load_sketch
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from cfm.codecs.distortion import Distortion
 from cfm.errors import ConfigurationError
-from cfm.sensitivity.jacobian import Sketch
+from cfm.sensitivity.sketch import Sketch
 
 
 def idse_distortion(sketch: Sketch, tau: float) -> Distortion:

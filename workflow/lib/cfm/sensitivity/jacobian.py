@@ -1,4 +1,4 @@
-"""Sketches of a feature extractor's Jacobian with respect to the coded planes, and what they predict (IDSE).
+"""Sketches of a feature extractor's Jacobian with respect to the coded planes.
 
     Y, Cb, Cr (4:2:0) -> RGB -> network.prepare -> network.features = f(x)
     g_k = J^T s_k,  k = 1 ... K,  s_k Rademacher of variance 1/K:  sum_k (g_k . e)^2 has the mean e^T J^T J e
@@ -8,9 +8,7 @@ METHODS §1, steps 1 to 4; IDSE-RDO (arXiv:2504.02216).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,51 +17,8 @@ from torch import Tensor
 from cfm.codecs.picture import Picture
 from cfm.data.differentiable_colour import planes_to_rgb
 from cfm.errors import InputError
+from cfm.sensitivity.sketch import Sketch, picture_digest
 from cfm.tasks.contract import TaskNetwork
-
-
-@dataclass(frozen=True)
-class Sketch:
-    """K vector-Jacobian products of one picture, one array a plane.
-
-    Attributes
-    ----------
-    y : array (K, H, W) float32
-        d(s_k . f) / dY, feature units per luma step of 1/255.
-    cb, cr : array (K, ceil(H/2), ceil(W/2)) float32
-        The same for the chroma planes.
-    image_id : int
-        The picture.
-    network : str
-        Name of the network.
-    picture_sha256 : str
-        Digest of the planes, 64 hexadecimal digits.
-    objectness : bool
-        Whether the features were scaled by the square root of the objectness.
-    """
-
-    y: np.ndarray
-    cb: np.ndarray
-    cr: np.ndarray
-    image_id: int
-    network: str
-    picture_sha256: str
-    objectness: bool
-
-    @property
-    def planes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Y, Cb, Cr."""
-        return self.y, self.cb, self.cr
-
-    @property
-    def probes(self) -> int:
-        """K."""
-        return len(self.y)
-
-    @property
-    def mean_weights(self) -> tuple[float, ...]:
-        """Per plane: the mean over its samples of sum_k g_k^2, the w of METHODS §1, step 5."""
-        return tuple(float(np.square(plane, dtype=np.float64).sum(0).mean()) for plane in self.planes)
 
 
 def probe_generator(seed: int, image_id: int, device: torch.device | str = "cpu") -> torch.Generator:
@@ -170,82 +125,6 @@ def jacobian_products(
     return [torch.stack(column).cpu().numpy().astype(np.float32) for column in zip(*rows, strict=True)]
 
 
-def picture_digest(picture: Picture) -> str:
-    """SHA-256 of a picture's geometry and samples, 64 hexadecimal digits."""
-    digest = hashlib.sha256(f"{picture.layout} {picture.bit_depth} {picture.height} {picture.width}".encode())
-    for plane in picture.planes:
-        digest.update(np.ascontiguousarray(plane).tobytes())
-    return digest.hexdigest()
-
-
-def block_sums(plane: np.ndarray, block: int) -> np.ndarray:
-    """Sums over blocks of the last two axes: (..., H, W) to (..., ceil(H/block), ceil(W/block)), float64."""
-    rows = np.add.reduceat(plane, range(0, plane.shape[-2], block), axis=-2, dtype=np.float64)
-    return np.add.reduceat(rows, range(0, plane.shape[-1], block), axis=-1, dtype=np.float64)
-
-
-def importance_map(sketch: Sketch, block: int = 16) -> np.ndarray:
-    """How much the features feel an error in each block.
-
-    Per block: sum_k g_k^2 over the block's samples of all three planes, divided by its number of luma samples. White
-    error of unit variance in all planes moves the features by this much a pixel, in the mean over probes.
-
-    Parameters
-    ----------
-    sketch : Sketch
-        Of a picture of (H, W) luma samples.
-    block : int
-        Side in luma samples, even; chroma blocks have half of it.
-
-    Returns
-    -------
-    array (ceil(H/block), ceil(W/block)) float64
-    """
-    energy = sum(
-        block_sums(np.square(plane, dtype=np.float64).sum(0), side)
-        for plane, side in zip(sketch.planes, _sides(block), strict=True)
-    )
-    return energy / block_sums(np.ones(sketch.y.shape[1:]), block)
-
-
-def idse(sketch: Sketch, errors: Sequence[np.ndarray], block: int = 16) -> float:
-    """Input-dependent squared error: the predicted squared feature distance of an error, block by block.
-
-    sum_b sum_k (g_k,b . e_b)^2 (METHODS §1, step 3). The dot product of a block runs over its luma samples and the
-    chroma samples of the same place together; what couples different blocks is left out. A block that holds the whole
-    picture gives the Taylor term of step 1.
-
-    Parameters
-    ----------
-    sketch : Sketch
-        Of the original picture.
-    errors : sequence of arrays (H, W), (ceil(H/2), ceil(W/2)) twice
-        Decoded minus original, steps of 1/255.
-    block : int
-        Side in luma samples, even.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit or `block` is odd.
-    """
-    shapes = [plane.shape[1:] for plane in sketch.planes]
-    if [error.shape for error in errors] != shapes:
-        raise ValueError(f"errors of shapes {[error.shape for error in errors]} where the sketch has {shapes}")
-    dots = sum(
-        block_sums(plane * error.astype(np.float64), side)
-        for plane, error, side in zip(sketch.planes, errors, _sides(block), strict=True)
-    )
-    return float(np.square(dots).sum())
-
-
-def picture_error(decoded: Picture, original: Picture) -> tuple[np.ndarray, ...]:
-    """Decoded minus original, per plane, float64."""
-    return tuple(
-        after.astype(np.float64) - before for after, before in zip(decoded.planes, original.planes, strict=True)
-    )
-
-
 def feature_distance(features: Sequence[Tensor], reference: Sequence[Tensor]) -> float:
     """Squared distance of two pyramids, summed over all scales (METHODS §1, step 1)."""
     with torch.no_grad():
@@ -253,9 +132,3 @@ def feature_distance(features: Sequence[Tensor], reference: Sequence[Tensor]) ->
             float((after.double() - before.double()).square().sum())
             for after, before in zip(features, reference, strict=True)
         )
-
-
-def _sides(block: int) -> tuple[int, int, int]:
-    if block < 2 or block % 2:
-        raise ValueError(f"a block of {block} luma samples has no chroma block: give an even side")
-    return block, block // 2, block // 2

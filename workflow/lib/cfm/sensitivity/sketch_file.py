@@ -17,7 +17,7 @@ import numpy as np
 
 from cfm.errors import InputError
 from cfm.provenance import atomic_path
-from cfm.sensitivity.jacobian import Sketch
+from cfm.sensitivity.sketch import Sketch
 
 PLANES = ("y", "cb", "cr")
 LARGEST_STORED = 2.0**15  # leaves the greatest range below it to 16-bit floats
