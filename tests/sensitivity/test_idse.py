@@ -11,7 +11,7 @@ from cfm.sensitivity.sketch import Sketch
 def sketch(seed=0):
     rng = np.random.default_rng(seed)
     planes = [(rng.normal(size=(4, *shape)) * scale).astype(np.float32) for shape, scale in PLANES]
-    return Sketch(*planes, image_id=0, network="none", picture_sha256="0" * 64, objectness=False)
+    return Sketch(*planes, image_id=0, network="none", network_sha256="", picture_sha256="0" * 64, objectness=False)
 
 
 PLANES = (((32, 48), 3.0), ((16, 24), 0.1), ((16, 24), 0.0))

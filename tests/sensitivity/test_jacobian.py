@@ -114,7 +114,7 @@ def test_idse_with_every_row_of_the_jacobian_is_the_block_diagonal_form(network,
         part.reshape(len(jacobian), *plane.shape)
         for part, plane in zip(np.split(jacobian, sizes, 1), picture.planes, strict=True)
     ]
-    sketch = Sketch(*rows, 1, "exact", "", False)
+    sketch = Sketch(*rows, 1, "exact", "", "", False)
     rng = np.random.default_rng(5)
     errors = [rng.normal(size=plane.shape) for plane in picture.planes]
     flat = np.concatenate([error.ravel() for error in errors])
@@ -168,7 +168,7 @@ def test_a_picture_has_its_own_probes_whatever_the_order(network, picture):
 
 
 def test_mean_weights_are_per_plane():
-    sketch = Sketch(np.full((2, 4, 4), 3.0), np.ones((2, 2, 2)), np.zeros((2, 2, 2)), 0, "n", "", False)
+    sketch = Sketch(np.full((2, 4, 4), 3.0), np.ones((2, 2, 2)), np.zeros((2, 2, 2)), 0, "n", "", "", False)
     assert sketch.mean_weights == (18, 2, 0)
 
 

@@ -16,7 +16,7 @@ def sketches():
 
     def one(image_id):
         planes = [(rng.normal(size=s) * 1e-9).astype(np.float32) for s in ((2, 9, 7), (2, 5, 4), (2, 5, 4))]
-        return Sketch(*planes, image_id, "small", "ab" * 32, False)
+        return Sketch(*planes, image_id, "small", "cd" * 32, "ab" * 32, False)
 
     return [one(139), one(7)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +42,8 @@ def extract(network: TaskNetwork, rgb: np.ndarray) -> Extracted:
     rgb : array (h, w, 3) uint8
         The picture.
     """
+    # A network that keeps its tensors in a cycle of references would fill the memory with those of past pictures.
+    gc.collect(1)
     with torch.no_grad():
         prepared = network.prepare(image_tensor(rgb))
         return Extracted([scale.detach() for scale in network.features(prepared)], prepared)

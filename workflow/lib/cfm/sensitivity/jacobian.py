@@ -8,6 +8,7 @@ METHODS §1, steps 1 to 4; IDSE-RDO (arXiv:2504.02216).
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from cfm.codecs.picture import Picture
 from cfm.data.differentiable_colour import planes_to_rgb
-from cfm.errors import InputError
+from cfm.errors import ConfigurationError, InputError
 from cfm.sensitivity.sketch import Sketch, picture_digest
 from cfm.tasks.contract import TaskNetwork
 
@@ -35,6 +36,7 @@ def sketch_picture(
     generator: torch.Generator,
     objectness: bool = False,
     batched: bool | None = None,
+    network_sha256: str = "",
 ) -> Sketch:
     """Sketch the Jacobian of a network's pyramid at a picture.
 
@@ -55,18 +57,23 @@ def sketch_picture(
     batched : bool, optional
         All probes in one batched product, which takes K times the memory and pays on an accelerator; otherwise one
         after the other on one retained graph. None: batched where the features are not on the CPU.
+    network_sha256 : str
+        Digest of the network, noted in the sketch.
 
     Raises
     ------
     InputError
-        If the features or the gradient are not finite.
+        If the network cannot take the picture, such as one smaller than its stride, or the features or the gradient are
+        not finite.
+    ConfigurationError
+        If the features cannot be differentiated by the picture.
     ValueError
         If the picture is not 8-bit "yuv420".
     """
     if picture.layout != "yuv420" or picture.bit_depth != 8:
         raise ValueError(f"an 8-bit yuv420 picture expected, not {picture.bit_depth}-bit {picture.layout}")
     planes = [torch.from_numpy(plane.astype(np.float32)).requires_grad_() for plane in picture.planes]
-    features = network.features(network.prepare(planes_to_rgb(*planes)))
+    features = differentiable_features(network, planes, image_id)
     if not all(bool(torch.isfinite(scale).all()) for scale in features):
         raise InputError(f"picture {image_id}: the features of {network.name} are not finite: check its weights")
     weights = objectness_roots(network, features) if objectness else [1.0] * len(features)
@@ -79,7 +86,39 @@ def sketch_picture(
     products = jacobian_products(features, planes, drawn, batched)
     if not all(np.isfinite(product).all() for product in products):
         raise InputError(f"picture {image_id}: the gradient of {network.name} is not finite: leave this picture out")
-    return Sketch(*products, image_id, network.name, picture_digest(picture), objectness)
+    # A network that keeps its tensors in a cycle of references would fill the memory with graphs.
+    del features, drawn
+    gc.collect(1)
+    return Sketch(*products, image_id, network.name, network_sha256, picture_digest(picture), objectness)
+
+
+def differentiable_features(network: TaskNetwork, planes: Sequence[Tensor], image_id: int) -> list[Tensor]:
+    """The pyramid of planes (H, W) and (ceil(H/2), ceil(W/2)) twice, on their graph; raises as `sketch_picture`."""
+    height, width = planes[0].shape
+    try:
+        features = list(network.features(network.prepare(planes_to_rgb(*planes))))
+    except RuntimeError as error:
+        raise InputError(
+            f"picture {image_id} of {width}x{height}: {network.name} cannot take it ({first_line(error)}); its "
+            f"coarsest stride is {max(network.strides)}: leave smaller pictures out with data.minimum_side"
+        ) from None
+    if not features or not all(scale.numel() for scale in features):
+        raise InputError(
+            f"picture {image_id} of {width}x{height} has no features in {network.name}, whose coarsest stride is "
+            f"{max(network.strides)}: leave smaller pictures out with data.minimum_side"
+        )
+    fixed = [index for index, scale in enumerate(features) if not scale.requires_grad]
+    if fixed:
+        raise ConfigurationError(
+            f"{network.name}: scale {fixed[0]} of its features has no gradient by the picture; let prepare() and "
+            "features() compute with tensors, without detach(), no_grad() or numpy"
+        )
+    return features
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def objectness_roots(network: TaskNetwork, features: Sequence[Tensor]) -> list[Tensor]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cfm.codecs.picture import Picture
+from cfm.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Sketch:
         The same for the chroma planes.
     image_id : int
         The picture.
-    network : str
-        Name of the network.
+    network, network_sha256 : str
+        Name and digest of the network, see `cfm.tasks.loading.network_digest`.
     picture_sha256 : str
         Digest of the planes, 64 hexadecimal digits.
     objectness : bool
@@ -39,6 +40,7 @@ class Sketch:
     cr: np.ndarray
     image_id: int
     network: str
+    network_sha256: str
     picture_sha256: str
     objectness: bool
 
@@ -51,6 +53,13 @@ class Sketch:
     def probes(self) -> int:
         """K."""
         return len(self.y)
+
+    def check_made_for(self, picture: Picture) -> None:
+        """Raise `InputError` where this is the sketch of another picture."""
+        if self.picture_sha256 != picture_digest(picture):
+            raise InputError(
+                f"the sketch was made with another picture than picture {self.image_id} as it is now; sketch it again"
+            )
 
     @property
     def mean_weights(self) -> tuple[float, ...]:

@@ -1,7 +1,8 @@
 """Sketches on disk: an .npz that holds one picture's sketch or a shard's.
 
 Members of picture i, named `{i:012d}/...`: `y.npy`, `cb.npy`, `cr.npy` (16-bit floats) and `metadata.json` (image_id,
-network, picture_sha256, objectness, and `scales`, one factor a plane by which the stored values are multiplied).
+network, network_sha256, picture_sha256, objectness, and `scales`, one factor a plane by which the stored values are
+multiplied).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from cfm.sensitivity.sketch import Sketch
 
 PLANES = ("y", "cb", "cr")
 LARGEST_STORED = 2.0**15  # leaves the greatest range below it to 16-bit floats
-FIELDS = ("image_id", "network", "picture_sha256", "objectness")
+FIELDS = ("image_id", "network", "network_sha256", "picture_sha256", "objectness")
 
 
 def save_sketches(path: Path, sketches: Iterable[Sketch]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import inspect
+import json
 import sys
 import zlib
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from cfm.errors import CfmError, ConfigurationError
+from cfm.provenance import sha256_of
 from cfm.tasks import torchvision_networks
 from cfm.tasks.contract import TaskNetwork, check_contract
 
@@ -60,6 +63,24 @@ def load_network(spec: str, device: str = "cpu", **options: Any) -> TaskNetwork:
         network = _call(factory, spec, device, options)
     check_contract(network, spec)
     return network
+
+
+def network_digest(spec: str, **options: Any) -> str:
+    """64 hexadecimal digits that change with what a configuration says of a network, and the files that it names.
+
+    Parameters
+    ----------
+    spec, **options
+        As in `load_network`, without the device. The content of a plug-in's file and of the weights counts, the folders
+        where they lie do not. Weights that a plug-in finds by itself are not seen.
+    """
+    origin, _, name = spec.rpartition(":")
+    identity = {key: value for key, value in options.items() if key != "weights"}
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode())
+    digest.update(name.encode() if origin.endswith(".py") else spec.encode())
+    for path in [origin] * origin.endswith(".py") + [str(options.get("weights") or "")]:
+        digest.update(bytes.fromhex(sha256_of(path)) if Path(path).is_file() else path.encode())
+    return digest.hexdigest()
 
 
 def _module_of_name(name: str, spec: str) -> ModuleType:
