@@ -106,6 +106,16 @@ def test_code_of_one_of_our_encoders_is_that_of_no_other(monkeypatch):
     assert used == {"avc": {"cfm.codecs.avc"}, "hevc": {"cfm.codecs.hevc"}, "x265": set()}
 
 
+def test_a_codec_on_downsampled_pictures_is_a_section_like_others():
+    values = read("demo.yaml")
+    values["image_coding"]["codecs"]["x265-half"] = {"codec": "x265", "points": [22, 27], "downsample": 2}
+    plan = ReportPlan(parse_configuration(values), REPOSITORY)
+    assert plan.codec("image_coding", "x265-half") == {"name": "x265", "downsample": 2}
+    assert ("image_coding", "detection", "x265-half", "sse") in plan.curves()
+    codes = [plan.codec_code("encode", "image_coding", name) for name in ("x264", "x265", "x265-half")]
+    assert codes[0] == codes[1] != codes[2]
+
+
 def test_a_missing_file_is_named_with_a_cure():
     values = read("demo.yaml")
     values["tasks"]["detection"]["weights"] = "absent.safetensors"

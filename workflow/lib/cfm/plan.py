@@ -18,6 +18,7 @@ ANNOTATIONS = {"detection": "instances", "segmentation": "instances", "keypoints
 KINDS = ("detections", "streams")
 STUDIES = ("image_coding", "distillation", "feature_coding")
 LEARNED_CODE = "cfm.codecs.learned"
+DOWNSAMPLED_CODE = "cfm.codecs.downsampled"
 OWN_CODE = tuple(f"cfm.codecs.{name}" for name in OWN)
 ENCODERS_CODE = ("cfm.codecs.external.pyav", "cfm.codecs.external.ffmpeg")
 GUIDE_SEED = 1 << 31  # added to the run's: encoders are guided by other probes than those that judge them
@@ -179,6 +180,8 @@ class Plan:
         arguments: dict[str, Any] = {"name": self.codec_kind(study, name)}
         if section.preset:
             arguments["preset"] = section.preset
+        if section.downsample != 1:
+            arguments["downsample"] = section.downsample
         if arguments["name"] in OWN:
             arguments |= {"deltas": section.delta_qp, "effort": section.effort}
         if section.models:
@@ -198,6 +201,8 @@ class Plan:
             without = (*ENCODERS_CODE, LEARNED_CODE, *others)
         else:
             without = (*OWN_CODE, LEARNED_CODE, "cfm.sensitivity.idse")
+        if self.section(study, name).downsample == 1:
+            without = (*without, DOWNSAMPLED_CODE)
         return self.code(script, *specs, without=without)
 
     def guidance(self, wildcards: Any) -> dict[str, Any]:

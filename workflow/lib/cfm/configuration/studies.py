@@ -137,6 +137,8 @@ class FeatureCoding(Section):
             check_codec(name, codec)
             if (codec.codec or name) not in ("elic", "vvenc", "x265"):
                 raise ValueError(f"{name} does not code feature mosaics; elic, vvenc and x265 do")
+            if codec.downsample != 1:
+                raise ValueError(f"{name}: `downsample` is for pictures: features are coded as they are")
         unknown = set(self.sensitivity.codecs) - set(self.codecs)
         if unknown:
             raise ValueError(f"sensitivity.codecs names {min(unknown)!r}, which is not among {', '.join(self.codecs)}")
