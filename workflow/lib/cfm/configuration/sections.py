@@ -62,7 +62,9 @@ class Data(Section):
     minimum_side: int = Field(32, ge=16, description="Least width and height of a picture, pixels.")
     scenes: Scenes = Field(default_factory=Scenes, description="Settings of the embedded set.")
     classification_root: str | None = Field(
-        None, description="Folder `<split>/<class>/<picture>` for classification; the embedded one where absent."
+        None,
+        description="Folder `<split>/<class>/<picture>` for classification, as ImageNet has it: labels count the class "
+        "folders, sorted. The embedded set where absent.",
     )
     classification_pictures: int = Field(200, ge=1, description="Pictures of the classification set that are scored.")
     download: dict[Name, RemoteFile] = Field(
@@ -87,6 +89,11 @@ class Data(Section):
     def shards(self) -> int:
         """How many shards the pictures fill."""
         return -(-self.pictures // self.shard_size)
+
+    @property
+    def classification_shards(self) -> int:
+        """How many shards the pictures of the classification set fill."""
+        return -(-self.classification_pictures // self.shard_size)
 
 
 class TaskTraining(Section):
