@@ -1,7 +1,8 @@
 """Decoded streams through the networks, and the scores of every operating point.
 
 Needs: streams, Jacobian sketches, allocations, task networks.
-Makes: <study>/results/... (detections or classifications, distances), <study>/scores/... (one table and one file of matches a setting).
+Makes: <study>/results/... (detections or classifications, distances), <study>/scores/... (one table and one file of
+matches a setting).
 """
 
 

@@ -1,6 +1,6 @@
 """IDSE: sketches of a task network's Jacobian at every chosen picture.
 
-Needs: data/subset.parquet, a task network.
+Needs: data/subset.parquet or data/objects.parquet, a task network.
 Makes: image_coding/sketch/<task>/<shard>.npz and a table of each picture's summary; image_coding/guide likewise, with
 probes of their own, for the encoders whose decisions they guide: what judges an encoder must not have guided it.
 """
