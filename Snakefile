@@ -43,6 +43,7 @@ report: "workflow/report/workflow.rst"
 wildcard_constraints:
     task="detection|segmentation|keypoints|classification",
     study="image_coding|distillation",
+    streams="streams|object_streams",
     shard=r"\d{4}",
     point=r"\d+",
     codec=r"[A-Za-z0-9_-]+",

@@ -1,4 +1,4 @@
-"""Best class of every uncompressed picture of the classification set."""
+"""Best class of every uncompressed picture of a shard of the classification set."""
 
 import pandas as pd
 
@@ -16,7 +16,7 @@ def main() -> None:
     files, params = snakemake.input, snakemake.params
     with job(snakemake.log[0], snakemake.threads):
         network = load_network(device=str(resolve_device(params.device)), **params.network)
-        pictures = source_pictures(read_table(files.subset, "subset"), 0, params.pictures)
+        pictures = source_pictures(read_table(files.subset, "subset"), params.shard, params.pictures)
         found = [
             classification_from_prediction(image_id, scores) for image_id, scores in predictions(network, pictures)
         ]

@@ -21,7 +21,7 @@ def main() -> None:
         categories = label_categories(getattr(network, "category_ids", None), annotated)
         codec = make_codec(**params.codec)
         found = evaluate_pictures(network, codec, pictures, files.pack, files.sketches, params.block, categories)
-        write_table(found.detections, out.detections, "detections")
+        write_table(found.predictions, out.detections, "detections")
         write_table(found.distances.assign(**params.setting), out.distances, "distances")
 
 

@@ -1,20 +1,27 @@
 """Make every network and every codec that the configuration names, before any job starts.
 
 Standard input: a JSON object of `networks` (task and arguments of `load_network`), `learned` and `standard` (arguments
-of `make_codec`). Ends with one line on standard error and a status other than 0 where something cannot be made.
+of `make_codec`), and `classes` (`folder` and `count` of a classification set's class folders, or null). Ends with one
+line on standard error and a status other than 0 where something cannot be made.
 """
 
 import json
 import sys
 
 from cfm.codecs.registry import make_codec
+from cfm.data.classification import check_classes
 from cfm.errors import ConfigurationError, one_line_errors
 from cfm.progress import Progress
 from cfm.tasks.loading import load_network
 
 
-def preflight(networks: list[tuple[str, dict]], learned: list[dict], standard: list[dict]) -> None:
-    """Raise the first problem of networks (task and arguments), learned codecs with their weights, and other codecs."""
+def preflight(
+    networks: list[tuple[str, dict]], learned: list[dict], standard: list[dict], classes: dict | None
+) -> None:
+    """Raise the first problem of networks (task and arguments), learned codecs with their weights, and other codecs.
+
+    A classifier that says how many classes it knows must find as many folders in a classification set.
+    """
     progress = Progress(len(networks) + len(learned) + len(standard), "networks and codecs", "loading")
     for task, arguments in networks:
         network = load_network(**arguments)
@@ -22,6 +29,8 @@ def preflight(networks: list[tuple[str, dict]], learned: list[dict], standard: l
             raise ConfigurationError(
                 f"tasks.{task}: {arguments['spec']} makes a network for {network.task}; name one for {task}"
             )
+        if task == "classification" and classes and getattr(network, "category_ids", None):
+            check_classes(classes["folder"], len(network.category_ids))
         progress.step()
     for arguments in standard:
         make_codec(**arguments).warm_up()  # once, not in each of the jobs that start side by side

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from cfm.data.classification import list_classification
@@ -13,22 +14,22 @@ from cfm.reporting.tables import write_table
 COLUMNS = ["image_id", "file_name", "width", "height", "shard", "label"]
 
 
-def select_objects(root: Path, split: str, count: int, seed: int, minimum_side: int) -> pd.DataFrame:
-    """A seeded choice of `count` pictures with their sizes: schema `subset`."""
+def select_objects(root: Path, split: str, count: int, seed: int, shard_size: int, minimum_side: int) -> pd.DataFrame:
+    """A seeded choice of `count` pictures with their sizes and shards: schema `subset`."""
     listing = list_classification(root, split)
     chosen = choose(list(listing["image_id"]), count, seed, str(root / split), "random")
     listing = listing[listing["image_id"].isin(chosen)].reset_index(drop=True)
     shapes = [read_rgb(root / split / name, minimum_side).shape for name in listing["file_name"]]
-    return listing.assign(width=[width for _, width, _ in shapes], height=[height for height, _, _ in shapes], shard=0)[
-        COLUMNS
-    ]
+    sizes = {"width": [width for _, width, _ in shapes], "height": [height for height, _, _ in shapes]}
+    return listing.assign(**sizes, shard=np.arange(len(listing)) // shard_size)[COLUMNS]
 
 
 def main() -> None:
     """Hand over what the rule gives."""
     params = snakemake.params
     with job(snakemake.log[0], snakemake.threads):
-        chosen = select_objects(Path(params.root), params.split, params.picture_count, params.seed, params.minimum_side)
+        settings = (params.picture_count, params.seed, params.shard_size, params.minimum_side)
+        chosen = select_objects(Path(params.root), params.split, *settings)
         write_table(chosen, snakemake.output.subset, "subset")
 
 

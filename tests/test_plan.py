@@ -106,6 +106,41 @@ def test_code_of_one_of_our_encoders_is_that_of_no_other(monkeypatch):
     assert used == {"avc": {"cfm.codecs.avc"}, "hevc": {"cfm.codecs.hevc"}, "x265": set()}
 
 
+def test_a_codec_on_downsampled_pictures_is_a_section_like_others():
+    values = read("demo.yaml")
+    values["image_coding"]["codecs"]["x265-half"] = {"codec": "x265", "points": [22, 27], "downsample": 2}
+    plan = ReportPlan(parse_configuration(values), REPOSITORY)
+    assert plan.codec("image_coding", "x265-half") == {"name": "x265", "downsample": 2}
+    assert ("image_coding", "detection", "x265-half", "sse") in plan.curves()
+    codes = [plan.codec_code("encode", "image_coding", name) for name in ("x264", "x265", "x265-half")]
+    assert codes[0] == codes[1] != codes[2]
+
+
+def test_classification_is_a_task_of_the_image_study_on_pictures_of_its_own():
+    values = read("demo.yaml")
+    values["data"] |= {"classification_pictures": 21, "shard_size": 10}
+    values["image_coding"]["tasks"] = ["classification", "detection"]
+    values["image_coding"]["codecs"]["avc"] = {"points": [33, 37], "rdo": ["sse", "idse"]}
+    plan = ReportPlan(parse_configuration(values), REPOSITORY)
+    objects, scenes = plan.picture_set("classification"), plan.picture_set("detection")
+    assert (objects.table, objects.folder) == ("results/demo/data/objects.parquet", "results/demo/data/objects/val2017")
+    assert objects.shards == ["0000", "0001", "0002"]
+    assert plan.coded_set(objects.streams) == objects
+    assert plan.coded_set(scenes.streams) == scenes == plan.picture_set("keypoints")
+    assert "classification" not in plan.picture_tasks
+    curves = plan.curves()
+    assert len(curves) == len(set(curves))
+    assert ("image_coding", "classification", "x265", "sse") in curves
+    (entry, *_) = plan.score_files("image_coding", "classification", "avc", "idse")
+    folder = "results/demo/image_coding"
+    assert entry["detections"][2] == f"{folder}/results/classification/avc/idse/33/0002.classifications.parquet"
+    assert entry["streams"][2] == f"{folder}/object_streams/avc/idse/33/0002.parquet"
+    assert f"{folder}/results/classification/avc/idse/33/0002.distances.parquet" in plan.distances("image_coding")
+    assert plan.truth("classification") == {"subset": objects.table}
+    assert plan.truth("keypoints") == {"subset": scenes.table, "annotations": plan.subset_annotations("keypoints")}
+    assert [plan.guide_task(pictures.streams) for pictures in (objects, scenes)] == ["classification", "detection"]
+
+
 def test_a_missing_file_is_named_with_a_cure():
     values = read("demo.yaml")
     values["tasks"]["detection"]["weights"] = "absent.safetensors"

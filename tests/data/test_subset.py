@@ -11,7 +11,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 from scripts.select_subset import annotation_folders, chosen_from
 
-from cfm.data.classification import list_classification
+from cfm.data.classification import check_classes, list_classification
 from cfm.data.coco import CocoFolder
 from cfm.data.subset import choose, select_subset, write_subset_annotations
 from cfm.errors import ConfigurationError, InputError
@@ -173,3 +173,33 @@ def test_annotation_files_are_read_for_what_the_tasks_ask(root):
     assert chosen_from(folders, "person").task == "keypoints"
     assert chosen_from(folders, "random").task == "segmentation"
     assert chosen_from(annotation_folders(root, "val2017", ["keypoints"]), "random").task == "keypoints"
+
+
+def test_a_classification_set_as_imagenet_has_it(tmp_path):
+    for name in ("n02084071", "n01440764", "n01443537"):
+        (tmp_path / "val" / name).mkdir(parents=True)
+        for suffix in ("JPEG", "jpeg", "JPG", "png", "txt"):
+            (tmp_path / "val" / name / f"{name}_1.{suffix}").write_bytes(b"")
+    (tmp_path / "val" / "LOC_val_solution.csv").write_bytes(b"")
+    frame = list_classification(tmp_path, "val")
+    assert len(frame) == 12
+    assert "n01440764/n01440764_1.JPEG" in set(frame["file_name"])
+    assert frame.drop_duplicates("label").set_index("class_name")["label"].to_dict() == {
+        "n01440764": 0,
+        "n01443537": 1,
+        "n02084071": 2,
+    }
+
+
+def test_class_folders_are_counted(tmp_path):
+    for name in ("n01440764", "n01443537", ".cache"):
+        (tmp_path / name).mkdir()
+    check_classes(tmp_path, 2)
+    with pytest.raises(InputError, match="2 class folders, n01440764 to n01443537, where the network knows 3 classes"):
+        check_classes(tmp_path, 3)
+    with pytest.raises(InputError, match="1000 classes"):
+        check_classes(tmp_path, 1000)
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "flat" / "ILSVRC2012_val_00000001.JPEG").write_bytes(b"")
+    with pytest.raises(InputError, match="no class folders; sort the pictures"):
+        check_classes(tmp_path / "flat", 1000)

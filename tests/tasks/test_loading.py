@@ -14,7 +14,8 @@ from cfm.tasks import demo
 from cfm.tasks.contract import TaskNetwork, check_contract
 from cfm.tasks.demo_models import MODELS, ModelSize, demo_model
 from cfm.tasks.loading import load_network
-from cfm.tasks.torchvision_networks import freeze_batch_norms, network, published_weights
+from cfm.tasks.published_weights import published_weights
+from cfm.tasks.torchvision_networks import freeze_batch_norms, network
 from cfm.tasks.weights import apply_weights, read_weights, save_weights
 
 TINY = ModelSize((4, 6, 8, 10), (1, 1, 1, 1), 8, 12, 8)

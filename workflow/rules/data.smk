@@ -127,6 +127,7 @@ if PLAN.classifies:
             root=lambda wildcards, input: str(Path(input[0]).parent),
             split=DATA.split,
             picture_count=DATA.classification_pictures,
+            shard_size=DATA.shard_size,
             minimum_side=DATA.minimum_side,
             seed=CONFIGURATION.seed,
         script:

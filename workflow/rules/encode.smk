@@ -1,24 +1,25 @@
 """Image coding and distillation studies: pictures to streams.
 
-Needs: data/subset.parquet; the weights of learned codecs; the sketches that guide our own encoders.
-Makes: <study>/streams/<codec>/<scheme>/<point>/<shard>.zip (the streams) and .parquet (their sizes and times).
+Needs: data/subset.parquet, or data/objects.parquet of the classification set; the weights of learned codecs; the sketches that guide our own encoders.
+Makes: <study>/streams/<codec>/<scheme>/<point>/<shard>.zip (the streams) and .parquet (their sizes and times), and
+likewise <study>/object_streams of the classification set.
 """
 
 
 rule encode:
     input:
-        subset=f"{R}/data/subset.parquet",
+        subset=lambda wildcards: PLAN.coded_set(wildcards.streams).table,
         weights=lambda wildcards: PLAN.codec_weights(
             wildcards.study, wildcards.codec, wildcards.scheme, int(wildcards.point)
         ),
         guides=PLAN.guides,
     output:
-        pack=f"{R}/{{study}}/streams/{{codec}}/{{scheme}}/{{point}}/{{shard}}.zip",
-        streams=f"{R}/{{study}}/streams/{{codec}}/{{scheme}}/{{point}}/{{shard}}.parquet",
+        pack=f"{R}/{{study}}/{{streams}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.zip",
+        streams=f"{R}/{{study}}/{{streams}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.parquet",
     log:
-        f"{R}/logs/encode/{{study}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.log",
+        f"{R}/logs/encode/{{study}}/{{streams}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.log",
     benchmark:
-        f"{R}/benchmarks/encode/{{study}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.tsv"
+        f"{R}/benchmarks/encode/{{study}}/{{streams}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     resources:
@@ -27,7 +28,7 @@ rule encode:
         code=lambda wildcards: PLAN.codec_code(
             "encode", wildcards.study, wildcards.codec
         ),
-        pictures=PLAN.pictures_folder,
+        pictures=lambda wildcards: PLAN.coded_set(wildcards.streams).folder,
         shard=lambda wildcards: int(wildcards.shard),
         codec=lambda wildcards: PLAN.codec(
             wildcards.study, wildcards.codec, wildcards.scheme, [int(wildcards.point)]

@@ -1,7 +1,8 @@
 """Decoded streams through the networks, and the scores of every operating point.
 
 Needs: streams, Jacobian sketches, allocations, task networks.
-Makes: <study>/results/... (detections, distances), <study>/scores/... (one table and one file of matches a setting).
+Makes: <study>/results/... (detections or classifications, distances), <study>/scores/... (one table and one file of
+matches a setting).
 """
 
 
@@ -19,6 +20,8 @@ rule evaluate_pictures:
         f"{R}/logs/evaluate_pictures/{{study}}/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.log",
     benchmark:
         f"{R}/benchmarks/evaluate_pictures/{{study}}/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.tsv"
+    wildcard_constraints:
+        task="detection|segmentation|keypoints",
     conda:
         "../../envs/cfm.yaml"
     resources:
@@ -46,6 +49,50 @@ rule evaluate_pictures:
         device=CONFIGURATION.device,
     script:
         "../../scripts/evaluate_pictures.py"
+
+
+rule classify_pictures:
+    input:
+        subset=f"{R}/data/objects.parquet",
+        network=lambda wildcards: PLAN.network_files(wildcards.task),
+        pack=f"{R}/{{study}}/object_streams/{{codec}}/{{scheme}}/{{point}}/{{shard}}.zip",
+        sketches=f"{R}/image_coding/sketch/{{task}}/{{shard}}.npz",
+    output:
+        classes=f"{R}/{{study}}/results/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.classifications.parquet",
+        distances=f"{R}/{{study}}/results/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.distances.parquet",
+    log:
+        f"{R}/logs/classify_pictures/{{study}}/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.log",
+    benchmark:
+        f"{R}/benchmarks/classify_pictures/{{study}}/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.tsv"
+    wildcard_constraints:
+        task="classification",
+    conda:
+        "../../envs/cfm.yaml"
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=4000,
+    params:
+        code=lambda wildcards: PLAN.codec_code(
+            "classify_pictures",
+            wildcards.study,
+            wildcards.codec,
+            PLAN.spec(wildcards.task),
+        ),
+        setting=lambda wildcards: PLAN.labels(wildcards),
+        pictures=lambda wildcards: PLAN.picture_set(wildcards.task).folder,
+        shard=lambda wildcards: int(wildcards.shard),
+        network=lambda wildcards: PLAN.network(wildcards.task),
+        codec=lambda wildcards: PLAN.codec(
+            wildcards.study, wildcards.codec, wildcards.scheme, [int(wildcards.point)]
+        ),
+        block=(
+            CONFIGURATION.image_coding.sketch.block
+            if CONFIGURATION.image_coding
+            else 0
+        ),
+        device=CONFIGURATION.device,
+    script:
+        "../../scripts/classify_pictures.py"
 
 
 rule evaluate_features:
@@ -88,16 +135,7 @@ rule evaluate_features:
 rule score:
     input:
         lambda wildcards: PLAN.score_tables(*PLAN.curve(wildcards)),
-        unpack(
-            lambda wildcards: (
-                {"subset": f"{R}/data/objects.parquet"}
-                if wildcards.task == "classification"
-                else {
-                    "subset": f"{R}/data/subset.parquet",
-                    "annotations": PLAN.subset_annotations(wildcards.task),
-                }
-            )
-        ),
+        unpack(lambda wildcards: PLAN.truth(wildcards.task)),
     output:
         scores=f"{R}/{{any_study}}/scores/{{task}}/{{codec}}/{{scheme}}.parquet",
         scores_csv=f"{R}/{{any_study}}/scores/{{task}}/{{codec}}/{{scheme}}.csv",

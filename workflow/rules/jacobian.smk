@@ -1,6 +1,6 @@
 """IDSE: sketches of a task network's Jacobian at every chosen picture.
 
-Needs: data/subset.parquet, a task network.
+Needs: data/subset.parquet or data/objects.parquet, a task network.
 Makes: image_coding/sketch/<task>/<shard>.npz and a table of each picture's summary; image_coding/guide likewise, with
 probes of their own, for the encoders whose decisions they guide: what judges an encoder must not have guided it.
 """
@@ -8,7 +8,7 @@ probes of their own, for the encoders whose decisions they guide: what judges an
 
 rule sketch:
     input:
-        subset=f"{R}/data/subset.parquet",
+        subset=lambda wildcards: PLAN.picture_set(wildcards.task).table,
         network=lambda wildcards: PLAN.network_files(wildcards.task),
     output:
         sketches=f"{R}/image_coding/{{role,sketch|guide}}/{{task}}/{{shard}}.npz",
@@ -24,7 +24,7 @@ rule sketch:
         mem_mb=4000,
     params:
         code=lambda wildcards: PLAN.code("sketch", PLAN.spec(wildcards.task)),
-        pictures=PLAN.pictures_folder,
+        pictures=lambda wildcards: PLAN.picture_set(wildcards.task).folder,
         shard=lambda wildcards: int(wildcards.shard),
         network=lambda wildcards: PLAN.network(wildcards.task),
         sketch=(

@@ -45,8 +45,8 @@ for kind in PLAN.figure_kinds:
 
 rule draw_importance_maps:
     input:
-        subset=f"{R}/data/subset.parquet",
-        sketches=f"{R}/image_coding/sketch/{{name}}/{PLAN.shards[0]}.npz",
+        subset=lambda wildcards: PLAN.picture_set(wildcards.name).table,
+        sketches=f"{R}/image_coding/sketch/{{name}}/0000.npz",
     output:
         svg=report(
             f"{R}/figures/importance_maps/{{name}}.svg",
@@ -63,7 +63,7 @@ rule draw_importance_maps:
         "../../envs/cfm.yaml"
     params:
         code=PLAN.code("importance_figure"),
-        pictures=PLAN.pictures_folder,
+        pictures=lambda wildcards: PLAN.picture_set(wildcards.name).folder,
         picture_count=4,
         block=(
             CONFIGURATION.image_coding.sketch.block

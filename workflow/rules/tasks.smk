@@ -68,11 +68,11 @@ rule classify_originals:
         subset=f"{R}/data/objects.parquet",
         network=lambda wildcards: PLAN.network_files("classification"),
     output:
-        classes=f"{R}/original/classification/0000.parquet",
+        classes=f"{R}/original/{{task,classification}}/{{shard}}.parquet",
     log:
-        f"{R}/logs/classify_originals.log",
+        f"{R}/logs/classify_originals/{{task}}/{{shard}}.log",
     benchmark:
-        f"{R}/benchmarks/classify_originals.tsv"
+        f"{R}/benchmarks/classify_originals/{{task}}/{{shard}}.tsv"
     conda:
         "../../envs/cfm.yaml"
     resources:
@@ -82,7 +82,8 @@ rule classify_originals:
         code=lambda wildcards: PLAN.code(
             "classify_originals", PLAN.spec("classification")
         ),
-        pictures=f"{PLAN.objects_root}/{DATA.split}",
+        pictures=lambda wildcards: PLAN.picture_set(wildcards.task).folder,
+        shard=lambda wildcards: int(wildcards.shard),
         network=lambda wildcards: PLAN.network("classification"),
         device=CONFIGURATION.device,
     script:

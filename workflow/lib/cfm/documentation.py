@@ -32,6 +32,7 @@ Unknown keys are refused. Several files can be named after `--configfile`: later
 | `demo.yaml` | every stage on embedded synthetic scenes, in minutes on two cores; the default |
 | `retrain.yaml` | put after `demo.yaml`: trains every model that the demo ships |
 | `coco2017.yaml` | the papers' settings: COCO 2017, torchvision's ResNet-50-FPN networks |
+| `imagenet.yaml` | classification of ImageNet's validation pictures by torchvision's ResNet-50 |
 
 A codec, network or data set of your own needs no code here: name another folder, another factory, other points.
 """

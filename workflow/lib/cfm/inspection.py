@@ -51,6 +51,8 @@ def stream_line(name: str, stream: bytes) -> str:
     """What one stream is: codec, geometry and size."""
     from cfm.codecs.annex_b import START_CODE
     from cfm.codecs.container import EXTERNAL_MAGIC, LEARNED_MAGIC, read_external, read_learned
+    from cfm.codecs.downsampled import MAGIC as DOWNSAMPLED_MAGIC
+    from cfm.codecs.downsampled import read_downsampled
     from cfm.codecs.registry import make_codec
     from cfm.codecs.sealed import codec_of
     from cfm.features.mosaic import HEADER_BYTES, read_header
@@ -69,6 +71,10 @@ def stream_line(name: str, stream: bytes) -> str:
         model = read_learned(stream)
         form = f"point {model.point}, weights {model.digest.hex()}, {model.bit_depth} bit, {model.width}x{model.height}"
         return f"{name}: {model.family}, {form}, {len(stream)} bytes"
+    if magic == DOWNSAMPLED_MAGIC:
+        whole = read_downsampled(stream)
+        form = f"downsampled from {whole.width}x{whole.height}, {len(stream)} bytes"
+        return f"{name}: {form}, of which {stream_line('the smaller picture', whole.payload)}"
     try:
         scale, minimum, maximum = read_header(stream)
     except BitstreamError:

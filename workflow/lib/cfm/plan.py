@@ -16,8 +16,10 @@ from cfm.configuration.whole import Configuration
 
 ANNOTATIONS = {"detection": "instances", "segmentation": "instances", "keypoints": "person_keypoints"}
 KINDS = ("detections", "streams")
+STREAMS, OBJECT_STREAMS = "streams", "object_streams"
 STUDIES = ("image_coding", "distillation", "feature_coding")
 LEARNED_CODE = "cfm.codecs.learned"
+DOWNSAMPLED_CODE = "cfm.codecs.downsampled"
 OWN_CODE = tuple(f"cfm.codecs.{name}" for name in OWN)
 ENCODERS_CODE = ("cfm.codecs.external.pyav", "cfm.codecs.external.ffmpeg")
 GUIDE_SEED = 1 << 31  # added to the run's: encoders are guided by other probes than those that judge them
@@ -29,6 +31,27 @@ class Setting(NamedTuple):
     codec: str
     scheme: str
     point: int
+
+
+class PictureSet(NamedTuple):
+    """Pictures that some tasks are scored on.
+
+    Attributes
+    ----------
+    table : str
+        Those that were chosen, a table of the schema `subset`.
+    folder : str
+        Folder of their files.
+    streams : str
+        Name of the folder of their streams in a study's.
+    shards : list of str
+        Parts that the jobs work on.
+    """
+
+    table: str
+    folder: str
+    streams: str
+    shards: list[str]
 
 
 class Plan:
@@ -46,7 +69,7 @@ class Plan:
         self.configuration, self.repository = configuration, Path(repository)
         self._digests: dict[tuple[Any, ...], str] = {}
         self.results = f"results/{configuration.run}"
-        self.shards = [f"{shard:04d}" for shard in range(configuration.data.shards)]
+        self.shards = shard_names(configuration.data.shards)
         # Snakemake hands this out to jobs that need a GPU; where the device is "cpu" none asks for it.
         self.gpus = 0 if configuration.device == "cpu" else 1
 
@@ -81,10 +104,23 @@ class Plan:
         """Folder of the classification set."""
         return self.configuration.data.classification_root or f"{self.results}/data/objects"
 
+    def picture_set(self, task: str) -> PictureSet:
+        """The pictures that a task is scored on."""
+        data = self.configuration.data
+        if task == "classification":
+            shards = shard_names(data.classification_shards)
+            folder = f"{self.objects_root}/{data.split}"
+            return PictureSet(f"{self.results}/data/objects.parquet", folder, OBJECT_STREAMS, shards)
+        return PictureSet(f"{self.results}/data/subset.parquet", self.pictures_folder, STREAMS, self.shards)
+
+    def coded_set(self, streams: str) -> PictureSet:
+        """The pictures whose streams lie in a folder of this name."""
+        return self.picture_set("classification" if streams == OBJECT_STREAMS else "detection")
+
     @property
     def picture_tasks(self) -> list[str]:
-        """Tasks whose results are scored on the chosen pictures."""
-        scored = {task for study in self.studies for task in self.tasks(study)}
+        """Tasks whose results are scored on the chosen pictures, not on the classification set."""
+        scored = {task for study in self.studies for task in self.tasks(study)} - {"classification"}
         return [task for task in self.configuration.tasks if task in scored]
 
     @property
@@ -96,6 +132,11 @@ class Plan:
         """The annotation files of a split that the tasks need."""
         kinds = sorted({ANNOTATIONS[task] for task in self.picture_tasks})
         return [f"{self.data_root}/annotations/{kind}_{split}.json" for kind in kinds]
+
+    def truth(self, task: str) -> dict[str, str]:
+        """What a task is scored with: the chosen pictures, and their annotations where they are not in their table."""
+        annotations = {"annotations": self.subset_annotations(task)} if task in ANNOTATIONS else {}
+        return {"subset": self.picture_set(task).table} | annotations
 
     def subset_annotations(self, task: str) -> str:
         """The annotations of the chosen pictures for a task."""
@@ -179,6 +220,8 @@ class Plan:
         arguments: dict[str, Any] = {"name": self.codec_kind(study, name)}
         if section.preset:
             arguments["preset"] = section.preset
+        if section.downsample != 1:
+            arguments["downsample"] = section.downsample
         if arguments["name"] in OWN:
             arguments |= {"deltas": section.delta_qp, "effort": section.effort}
         if section.models:
@@ -198,6 +241,8 @@ class Plan:
             without = (*ENCODERS_CODE, LEARNED_CODE, *others)
         else:
             without = (*OWN_CODE, LEARNED_CODE, "cfm.sensitivity.idse")
+        if self.section(study, name).downsample == 1:
+            without = (*without, DOWNSAMPLED_CODE)
         return self.code(script, *specs, without=without)
 
     def guidance(self, wildcards: Any) -> dict[str, Any]:
@@ -208,8 +253,13 @@ class Plan:
         """The sketches that guide an encoder, as a list; empty where none do."""
         if not self.guidance(wildcards):
             return []
+        return [f"{self.results}/image_coding/guide/{self.guide_task(wildcards.streams)}/{wildcards.shard}.npz"]
+
+    def guide_task(self, streams: str) -> str:
+        """Task whose network guides the encoders of a set of pictures: one that is scored on them."""
         study = self.configuration.image_coding
-        return [f"{self.results}/image_coding/guide/{study.sketch.guide or study.tasks[0]}/{wildcards.shard}.npz"]
+        tasks = [task for task in study.tasks if self.picture_set(task).streams == streams]
+        return study.sketch.guide if study.sketch.guide in tasks else tasks[0]
 
     def probe_seed(self, role: str) -> int:
         """Seed of the sketches that judge ("sketch") or guide ("guide")."""
@@ -315,8 +365,10 @@ class Plan:
             pairs = dict.fromkeys((s.codec, s.scheme) for s in self.settings(study)) if study in self.studies else ()
             curves += [(study, task, *pair) for pair in pairs for task in self.tasks(study)]
         curves += [("feature_coding", *setting) for setting in self.feature_settings()]
-        classification = ("image_coding", "classification", "none", "uncompressed")
-        return curves + [classification] * (self.classifies and "image_coding" in self.studies)
+        # A classifier is scored on uncompressed pictures where no study codes any for it, too.
+        if self.classifies and "image_coding" in self.studies:
+            curves.append(("image_coding", "classification", "none", "uncompressed"))
+        return list(dict.fromkeys(curves))
 
     @staticmethod
     def curve(wildcards: Any) -> tuple[str, str, str, str]:
@@ -325,22 +377,22 @@ class Plan:
 
     def score_files(self, study: str, task: str, codec: str, scheme: str) -> list[dict[str, Any]]:
         """The tables that make up a curve, one mapping an operating point (or one for all): see `score_entries`."""
-        labels = {"codec": codec, "scheme": scheme}
+        labels, pictures = {"codec": codec, "scheme": scheme}, self.picture_set(task)
         if scheme == "uncompressed":
-            shards = self.shards if task != "classification" else ["0000"]
-            tables = [f"{self.results}/original/{task}/{shard}.parquet" for shard in shards]
+            tables = [f"{self.results}/original/{task}/{shard}.parquet" for shard in pictures.shards]
             return [labels | {"point": 0, "detections": tables, "streams": []}]
         folder = f"{self.results}/{study}/results/{task}/{codec}/{scheme}"
         if study == "feature_coding":
             tables = {kind: [f"{folder}/{shard}.{kind}.parquet" for shard in self.shards] for kind in KINDS}
             return [labels | {"point": None, **tables}]
-        streams = f"{self.results}/{study}/streams/{codec}/{scheme}"
+        streams = f"{self.results}/{study}/{pictures.streams}/{codec}/{scheme}"
+        found = "classifications" if task == "classification" else "detections"
         return [
             labels
             | {
                 "point": point,
-                "detections": [f"{folder}/{point}/{shard}.detections.parquet" for shard in self.shards],
-                "streams": [f"{streams}/{point}/{shard}.parquet" for shard in self.shards],
+                "detections": [f"{folder}/{point}/{shard}.{found}.parquet" for shard in pictures.shards],
+                "streams": [f"{streams}/{point}/{shard}.parquet" for shard in pictures.shards],
             }
             for point in self.section(study, codec).points
         ]
@@ -356,7 +408,7 @@ class Plan:
             f"{folder}/{task}/{codec}/{scheme}/{point}/{shard}.distances.parquet"
             for task in self.tasks(study)
             for codec, scheme, point in self.settings(study)
-            for shard in self.shards
+            for shard in self.picture_set(task).shards
         ]
 
     @property
@@ -370,3 +422,8 @@ class Plan:
         if features := self.configuration.feature_coding:
             anchors["feature_coding"] = [f"*/{features.allocation.anchor}"]
         return anchors
+
+
+def shard_names(count: int) -> list[str]:
+    """Names of so many shards: "0000" and on."""
+    return [f"{shard:04d}" for shard in range(count)]

@@ -61,6 +61,17 @@ class Readiness:
         return codecs
 
     @property
+    def class_folder(self) -> str | None:
+        """The split's folder of a classification set that the run does not make, where the run classifies."""
+        given = self.configuration.data.classification_root is not None and self.plan.classifies
+        return self.plan.picture_set("classification").folder if given else None
+
+    def class_folders(self) -> dict[str, Any] | None:
+        """That folder and how many folders it holds: others make the check anew."""
+        folder = self.class_folder
+        return folder and {"folder": folder, "count": sum(entry.is_dir() for entry in Path(folder).iterdir())}
+
+    @property
     def files(self) -> list[str]:
         """Weights and plug-ins that the configuration names and the run does not make."""
         networks = [file for task in self.tasks for file in self.plan.network_files(task)]
@@ -79,6 +90,10 @@ class Readiness:
             raise ConfigurationError(
                 f"{data.root}: no such folder (key data.root); put COCO's layout there or correct the key"
             )
+        if (folder := self.class_folder) and not Path(folder).is_dir():
+            raise ConfigurationError(
+                f"{folder}: no such folder (key data.classification_root); put one sub-folder a class there"
+            )
         for file in self.files:
             if not Path(file).is_file():
                 raise ConfigurationError(
@@ -96,6 +111,7 @@ class Readiness:
             With the status of the check, which has printed its one line.
         """
         wanted = {"networks": self.networks, "learned": self.learned_codecs, "standard": self.standard_codecs}
+        wanted |= {"classes": self.class_folders()}
         arguments = json.dumps(wanted, indent=1)
         code = self.plan.code(SCRIPT, *self.plan.specs)
         files = {file: sha256_of(file) for file in sorted(set(self.files))}

@@ -46,13 +46,15 @@ class Codec(Protocol):
         ...
 
 
-def make_codec(name: str, **options: Any) -> Codec:
+def make_codec(name: str, downsample: float = 1, **options: Any) -> Codec:
     """Make a codec.
 
     Parameters
     ----------
     name : str
         "avc", "hevc", "x264", "x265", "kvazaar", "vvenc", "cheng2020-attn" or "elic".
+    downsample : float
+        What the sides of a picture are divided by before it is coded; 1 leaves it as it is.
     **options
         Of our own encoders: `deltas`, `chroma_offset` and `effort`, `cabac` of "avc", `ctu` of "hevc"; see
         `cfm.codecs.avc.codec` and `cfm.codecs.hevc.codec`. Of other encoders: `preset`. Of learned codecs: `weights`,
@@ -67,6 +69,10 @@ def make_codec(name: str, **options: Any) -> Codec:
     WeightsError
         If a manifest is unusable.
     """
+    if downsample != 1:
+        from cfm.codecs.downsampled import DownsampledCodec
+
+        return DownsampledCodec(make_codec(name, **options), downsample)
     if name in OWN:
         _only(name, options, OWN[name])
         return _own(name, options)

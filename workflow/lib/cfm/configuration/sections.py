@@ -62,7 +62,9 @@ class Data(Section):
     minimum_side: int = Field(32, ge=16, description="Least width and height of a picture, pixels.")
     scenes: Scenes = Field(default_factory=Scenes, description="Settings of the embedded set.")
     classification_root: str | None = Field(
-        None, description="Folder `<split>/<class>/<picture>` for classification; the embedded one where absent."
+        None,
+        description="Folder `<split>/<class>/<picture>` for classification, as ImageNet has it: labels count the class "
+        "folders, sorted. The embedded set where absent.",
     )
     classification_pictures: int = Field(200, ge=1, description="Pictures of the classification set that are scored.")
     download: dict[Name, RemoteFile] = Field(
@@ -87,6 +89,11 @@ class Data(Section):
     def shards(self) -> int:
         """How many shards the pictures fill."""
         return -(-self.pictures // self.shard_size)
+
+    @property
+    def classification_shards(self) -> int:
+        """How many shards the pictures of the classification set fill."""
+        return -(-self.classification_pictures // self.shard_size)
 
 
 class TaskTraining(Section):
@@ -184,6 +191,12 @@ class Codec(Section):
     )
     effort: int = Field(1, ge=1, le=5, description="How much is tried in a block, for our own encoders.")
     models: LearnedModels | None = Field(None, description="Models of a learned codec.")
+    downsample: float = Field(
+        1,
+        ge=1,
+        le=16,
+        description="What a picture's sides are divided by before it is coded; decoded ones have them again.",
+    )
 
     @model_validator(mode="after")
     def _distinct(self) -> Codec:
@@ -205,5 +218,7 @@ def check_codec(name: str, codec: Codec) -> None:
         raise ValueError(f"{name}: QP {max(codec.points)} is above {63 if kind == 'vvenc' else 51}")
     if kind not in OWN and (codec.rdo != ["sse"] or codec.delta_qp != [0] or codec.effort != 1):
         raise ValueError(f"{name}: `rdo`, `delta_qp` and `effort` are for our own encoders, {', '.join(OWN)}")
+    if codec.downsample != 1 and codec.rdo != ["sse"]:
+        raise ValueError(f"{name}: `downsample` goes with `rdo: [sse]`: what guides an encoder is of the whole picture")
     if kind in OWN and codec.preset:
         raise ValueError(f"{name}: `preset` is for the encoders of others")

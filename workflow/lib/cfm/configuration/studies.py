@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from cfm.configuration.sections import Codec, Name, PictureTask, PositiveFloats, Section, check_codec
+from cfm.configuration.sections import (
+    Codec,
+    Name,
+    PictureTask,
+    PositiveFloats,
+    Section,
+    TaskName,
+    check_codec,
+)
 
 
 class Sketch(Section):
@@ -16,14 +24,18 @@ class Sketch(Section):
     block: int = Field(16, ge=4, multiple_of=4, description="Side of a luma block, samples.")
     objectness: bool = Field(False, description="Scale the features by the square root of the objectness.")
     guide: PictureTask | None = Field(
-        None, description="Task whose network guides `rdo: idse`; the first of the study's where absent."
+        None,
+        description="Task whose network guides `rdo: idse`; the first of the study's where absent. The classifier "
+        "guides where pictures of the classification set are coded.",
     )
 
 
 class ImageCoding(Section):
     """Image coding study: pictures through codecs, then through the networks."""
 
-    tasks: Annotated[list[PictureTask], Field(min_length=1)] = Field(description="Tasks that are scored.")
+    tasks: Annotated[list[TaskName], Field(min_length=1)] = Field(
+        description="Tasks that are scored; `classification` codes the pictures of the classification set too."
+    )
     anchor: Name = Field(description="Codec that the BD-rates compare with.")
     codecs: dict[Name, Codec] = Field(min_length=1, description="Codecs.")
     sketch: Sketch = Field(default_factory=Sketch, description="Jacobian sketches.")
@@ -137,6 +149,8 @@ class FeatureCoding(Section):
             check_codec(name, codec)
             if (codec.codec or name) not in ("elic", "vvenc", "x265"):
                 raise ValueError(f"{name} does not code feature mosaics; elic, vvenc and x265 do")
+            if codec.downsample != 1:
+                raise ValueError(f"{name}: `downsample` is for pictures: features are coded as they are")
         unknown = set(self.sensitivity.codecs) - set(self.codecs)
         if unknown:
             raise ValueError(f"sensitivity.codecs names {min(unknown)!r}, which is not among {', '.join(self.codecs)}")

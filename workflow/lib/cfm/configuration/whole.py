@@ -42,6 +42,8 @@ class Configuration(Section):
             base = self.image_coding.codecs.get(self.distillation.base) if self.image_coding else None
             if base is None or base.models is None:
                 raise ValueError(f"distillation starts from {self.distillation.base!r}: add it to image_coding.codecs")
+            if base.downsample != 1:
+                raise ValueError(f"distillation.base: {self.distillation.base!r} downsamples; name one that does not")
             if self.distillation.lagrangians != sorted(set(self.distillation.lagrangians)):
                 raise ValueError("distillation.lagrangians must ascend")
             if len(self.distillation.lagrangians) != len(base.points):

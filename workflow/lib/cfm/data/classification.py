@@ -36,11 +36,7 @@ def list_classification(root: Path | str, split: str, classes: Sequence[str] | N
         If the folder is missing, has no class folders or pictures, or has a class that `classes` does not name.
     """
     folder = Path(root) / split
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; name a folder with one sub-folder a class")
-    present = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if not present:
-        raise InputError(f"{folder}: has no class folders; sort the pictures into one sub-folder a class")
+    present = class_names(folder)
     order = list(present if classes is None else classes)
     if len(set(order)) != len(order):
         raise InputError(f"{folder}: the class names given repeat themselves; name every class once")
@@ -57,6 +53,46 @@ def list_classification(root: Path | str, split: str, classes: Sequence[str] | N
     frame = pd.DataFrame(rows, columns=["file_name", "label", "class_name"])
     frame.insert(0, "image_id", range(1, len(frame) + 1))
     return frame
+
+
+def class_names(folder: Path | str) -> list[str]:
+    """Names of a split's class folders, sorted: label l is the l-th of them.
+
+    Raises
+    ------
+    InputError
+        If the split's folder is missing or has no class folders.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; name a folder with one sub-folder a class")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    if not names:
+        raise InputError(f"{folder}: has no class folders; sort the pictures into one sub-folder a class")
+    return names
+
+
+def check_classes(folder: Path | str, count: int) -> None:
+    """Check that a split has a folder for every class of a network: one less, and all labels after it were others.
+
+    Parameters
+    ----------
+    folder : path
+        The split's folder.
+    count : int
+        Classes that the network knows.
+
+    Raises
+    ------
+    InputError
+        If there are more or fewer class folders, or as `class_names`.
+    """
+    names = class_names(folder)
+    if len(names) != count:
+        raise InputError(
+            f"{folder}: has {len(names)} class folders, {names[0]} to {names[-1]}, where the network knows {count} "
+            "classes; give every class its folder of pictures and move others away"
+        )
 
 
 def _is_picture(entry: Path) -> bool:

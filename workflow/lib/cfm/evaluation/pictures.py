@@ -18,7 +18,11 @@ from cfm.codecs.pack import read_pack
 from cfm.data.images import read_rgb
 from cfm.data.shards import SourcePicture
 from cfm.evaluation.coding import to_layout, to_rgb, to_yuv420
-from cfm.evaluation.detections import detections_from_prediction, gather_detections
+from cfm.evaluation.detections import (
+    classification_from_prediction,
+    detections_from_prediction,
+    gather_detections,
+)
 from cfm.features.extraction import extract
 from cfm.progress import Progress
 from cfm.sensitivity.jacobian import feature_distance
@@ -27,9 +31,17 @@ from cfm.sensitivity.sketch_file import load_sketch
 
 
 class Evaluated(NamedTuple):
-    """Results of a shard's decoded pictures: tables of the schemas `detections` and `distances` (without the study)."""
+    """Results of a shard's decoded pictures, as tables.
 
-    detections: pd.DataFrame
+    Attributes
+    ----------
+    predictions : pandas.DataFrame
+        Of the schema `detections`, or `classifications` where the network is a classifier.
+    distances : pandas.DataFrame
+        Of the schema `distances`, without the columns that name the setting.
+    """
+
+    predictions: pd.DataFrame
     distances: pd.DataFrame
 
 
@@ -51,11 +63,14 @@ def predictions(network: Any, pictures: Sequence[SourcePicture]) -> Iterator[tup
 
 
 def predict(
-    network: Any, features: list[torch.Tensor], prepared: Any, image_id: int, category_ids: Sequence[int]
+    network: Any, features: list[torch.Tensor], prepared: Any, image_id: int, category_ids: Sequence[int] | None
 ) -> pd.DataFrame:
-    """Detections of the heads for one picture's pyramid."""
+    """What the heads give for one picture's pyramid: detections, or without `category_ids` the best class."""
     with torch.no_grad():
-        return detections_from_prediction(image_id, network.predict(features, prepared), category_ids)
+        found = network.predict(features, prepared)
+    if category_ids is None:
+        return classification_from_prediction(image_id, found)
+    return detections_from_prediction(image_id, found, category_ids)
 
 
 def evaluate_pictures(
@@ -65,7 +80,7 @@ def evaluate_pictures(
     pack: Path,
     sketches: Path,
     block: int,
-    category_ids: Sequence[int],
+    category_ids: Sequence[int] | None,
 ) -> Evaluated:
     """Decode a shard's streams and measure what the network makes of them.
 
@@ -84,8 +99,8 @@ def evaluate_pictures(
         Streams, and the Jacobian sketches of the originals for this network.
     block : int
         Side of IDSE's luma blocks, samples.
-    category_ids : sequence of int
-        Category id of each label.
+    category_ids : sequence of int or None
+        Category id of each label; None for a classifier.
     """
     streams = read_pack(pack)
     frames, rows = [], []

@@ -54,9 +54,9 @@ def normalise(pictures: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class PreparedPicture:
-    """A picture as the classifier's input."""
+    """A picture as the classifier's input, and its own size in pixels."""
 
-    tensor: Tensor  # (1, 3, H, W), normalised, padded by zeros to multiples of the coarsest stride
+    tensor: Tensor  # (1, 3, H, W), normalised, of a size that the network takes
     height: int
     width: int
 
@@ -90,7 +90,7 @@ class ClassifierNetwork:
         return next(self.model.parameters()).device
 
     def prepare(self, image: Tensor) -> PreparedPicture:
-        """From (3, H, W) RGB float in [0, 1]; differentiable."""
+        """From (3, H, W) RGB float in [0, 1], padded by zeros to multiples of the coarsest stride; differentiable."""
         height, width = image.shape[1:]
         multiple = self.strides[-1]
         padding = (0, -width % multiple, 0, -height % multiple)
