@@ -47,7 +47,7 @@ wildcard_constraints:
     shard=r"\d{4}",
     point=r"\d+",
     codec=r"[A-Za-z0-9_-]+",
-    scheme=r"[a-z_]+",
+    scheme=r"[a-z][a-z0-9_]*",
     split=r"[A-Za-z0-9]+",
 
 

@@ -1,9 +1,8 @@
 """Encode a shard of pictures with one codec at one operating point."""
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from cfm.codecs.distortion import Distortion
 from cfm.codecs.registry import make_codec
 from cfm.data.shards import source_pictures
 from cfm.evaluation.coding import encode_pictures
@@ -11,13 +10,17 @@ from cfm.job import job
 from cfm.reporting.tables import read_table, write_table
 
 
-def guided_by(sketches: str, tau: float) -> Callable[[int], Distortion]:
-    """The distortion of every picture, by its id: IDSE of its sketch and the squared error."""
-    # Imported here: sketches bring torch, which most encoding jobs do not need.
-    from cfm.sensitivity.idse import idse_distortion
-    from cfm.sensitivity.sketch_file import load_sketch
+def guide_of(guidance: dict[str, Any], calibration: list[str], sketches: list[str]) -> tuple[Any, dict[str, int]]:
+    """What guides the encoder, and the options of the codec that follow from it; nothing where nothing does."""
+    if not guidance:
+        return None, {}
+    # Imported here: most encoding jobs need no guidance, and no digest of its code.
+    from cfm.sensitivity.guidance import Guide
+    from cfm.sensitivity.schemes import Mixing
 
-    return lambda image_id: idse_distortion(load_sketch(Path(sketches), image_id), tau)
+    files = [Path(names[0]) if names else None for names in (calibration, sketches)]
+    guide = Guide(guidance["scheme"], Mixing(guidance["tau"], guidance["normalise"]), *files)
+    return guide, ({"chroma_offset": guide.chroma_qp_offset} if guidance["own_offset"] else {})
 
 
 def main() -> None:
@@ -25,8 +28,9 @@ def main() -> None:
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     with job(snakemake.log[0], snakemake.threads):
         pictures = source_pictures(read_table(given.subset, "subset"), params.shard, params.pictures)
-        guide = guided_by(given.guides[0], **params.guidance) if params.guidance else None
-        streams = encode_pictures(make_codec(**params.codec), params.point, pictures, Path(made.pack), guide)
+        guide, options = guide_of(params.guidance, given.get("calibration", []), given.get("sketches", []))
+        codec = make_codec(**params.codec | options)
+        streams = encode_pictures(codec, params.point, pictures, Path(made.pack), guide and guide.distortion)
         write_table(streams, made.streams, "streams")
 
 

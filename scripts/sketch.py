@@ -15,18 +15,18 @@ from cfm.sensitivity.jacobian import probe_generator, sketch_picture
 from cfm.sensitivity.sketch import Sketch, importance_map
 from cfm.sensitivity.sketch_file import save_sketches
 from cfm.tasks.contract import TaskNetwork
-from cfm.tasks.loading import load_network
+from cfm.tasks.loading import load_network, network_digest
 
 
 def sketches(
-    network: TaskNetwork, pictures: list[SourcePicture], probes: int, objectness: bool, seed: int
+    network: TaskNetwork, digest: str, pictures: list[SourcePicture], probes: int, objectness: bool, seed: int
 ) -> Iterator[Sketch]:
     """The sketch of every picture, in order."""
     progress = Progress(len(pictures), "pictures", f"sketching {network.name}, {probes} probes")
     for picture in pictures:
         planes = rgb_to_yuv420(read_rgb(picture.path))
         generator = probe_generator(seed, picture.image_id)
-        yield sketch_picture(network, planes, picture.image_id, probes, generator, objectness)
+        yield sketch_picture(network, planes, picture.image_id, probes, generator, objectness, network_sha256=digest)
         progress.step()
 
 
@@ -43,8 +43,8 @@ def main() -> None:
     with job(snakemake.log[0], snakemake.threads):
         network = load_network(device=str(resolve_device(params.device)), **params.network)
         pictures = source_pictures(read_table(snakemake.input.subset, "subset"), params.shard, params.pictures)
-        made = sketches(network, pictures, params.sketch["probes"], params.sketch["objectness"], params.seed)
-        save_sketches(snakemake.output.sketches, summarised(made, params.sketch["block"], rows))
+        made = sketches(network, network_digest(**params.network), pictures, **params.sketch)
+        save_sketches(snakemake.output.sketches, summarised(made, params.block, rows))
         columns = ["image_id", "probes", "weight_y", "weight_cb", "weight_cr", "importance_mean", "importance_max"]
         write_table(pd.DataFrame(rows, columns=columns), snakemake.output.summary, "sketches")
 

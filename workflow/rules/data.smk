@@ -27,8 +27,8 @@ if PLAN.writes_scenes:
             code=PLAN.code("make_scenes"),
             root=lambda wildcards, output: str(Path(output.pictures).parent),
             split=lambda wildcards: wildcards.split,
-            picture_count=lambda wildcards: (
-                DATA.scenes.val if wildcards.split == DATA.split else DATA.scenes.train
+            picture_count=lambda wildcards: PLAN.made_pictures(
+                wildcards.split, "scenes"
             ),
             seed=CONFIGURATION.seed,
             width=DATA.scenes.width,
@@ -50,11 +50,7 @@ rule make_objects:
         code=PLAN.code("make_objects"),
         root=lambda wildcards, output: str(Path(output.pictures).parent),
         split=lambda wildcards: wildcards.split,
-        picture_count=lambda wildcards: (
-            DATA.scenes.objects_val
-            if wildcards.split == DATA.split
-            else DATA.scenes.objects_train
-        ),
+        picture_count=lambda wildcards: PLAN.made_pictures(wildcards.split, "objects"),
         seed=CONFIGURATION.seed,
         size=DATA.scenes.object_size,
     script:

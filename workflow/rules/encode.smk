@@ -1,6 +1,7 @@
 """Image coding and distillation studies: pictures to streams.
 
-Needs: data/subset.parquet, or data/objects.parquet of the classification set; the weights of learned codecs; the sketches that guide our own encoders.
+Needs: data/subset.parquet, or data/objects.parquet of the classification set; the weights of learned codecs; the
+sketches and the calibration that guide our own encoders.
 Makes: <study>/streams/<codec>/<scheme>/<point>/<shard>.zip (the streams) and .parquet (their sizes and times), and
 likewise <study>/object_streams of the classification set.
 """
@@ -8,11 +9,11 @@ likewise <study>/object_streams of the classification set.
 
 rule encode:
     input:
+        unpack(PLAN.guides),
         subset=lambda wildcards: PLAN.coded_set(wildcards.streams).table,
         weights=lambda wildcards: PLAN.codec_weights(
             wildcards.study, wildcards.codec, wildcards.scheme, int(wildcards.point)
         ),
-        guides=PLAN.guides,
     output:
         pack=f"{R}/{{study}}/{{streams}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.zip",
         streams=f"{R}/{{study}}/{{streams}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.parquet",

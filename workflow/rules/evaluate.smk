@@ -13,6 +13,7 @@ rule evaluate_pictures:
         network=lambda wildcards: PLAN.network_files(wildcards.task),
         pack=f"{R}/{{study}}/streams/{{codec}}/{{scheme}}/{{point}}/{{shard}}.zip",
         sketches=f"{R}/image_coding/sketch/{{task}}/{{shard}}.npz",
+        seen=PLAN.seen_sketches,
     output:
         detections=f"{R}/{{study}}/results/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.detections.parquet",
         distances=f"{R}/{{study}}/results/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.distances.parquet",
@@ -41,11 +42,7 @@ rule evaluate_pictures:
         codec=lambda wildcards: PLAN.codec(
             wildcards.study, wildcards.codec, wildcards.scheme, [int(wildcards.point)]
         ),
-        block=(
-            CONFIGURATION.image_coding.sketch.block
-            if CONFIGURATION.image_coding
-            else 0
-        ),
+        block=PLAN.sketch_block,
         device=CONFIGURATION.device,
     script:
         "../../scripts/evaluate_pictures.py"
@@ -57,6 +54,7 @@ rule classify_pictures:
         network=lambda wildcards: PLAN.network_files(wildcards.task),
         pack=f"{R}/{{study}}/object_streams/{{codec}}/{{scheme}}/{{point}}/{{shard}}.zip",
         sketches=f"{R}/image_coding/sketch/{{task}}/{{shard}}.npz",
+        seen=PLAN.seen_sketches,
     output:
         classes=f"{R}/{{study}}/results/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.classifications.parquet",
         distances=f"{R}/{{study}}/results/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.distances.parquet",
@@ -85,11 +83,7 @@ rule classify_pictures:
         codec=lambda wildcards: PLAN.codec(
             wildcards.study, wildcards.codec, wildcards.scheme, [int(wildcards.point)]
         ),
-        block=(
-            CONFIGURATION.image_coding.sketch.block
-            if CONFIGURATION.image_coding
-            else 0
-        ),
+        block=PLAN.sketch_block,
         device=CONFIGURATION.device,
     script:
         "../../scripts/classify_pictures.py"

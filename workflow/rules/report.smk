@@ -65,11 +65,7 @@ rule draw_importance_maps:
         code=PLAN.code("importance_figure"),
         pictures=lambda wildcards: PLAN.picture_set(wildcards.name).folder,
         picture_count=4,
-        block=(
-            CONFIGURATION.image_coding.sketch.block
-            if CONFIGURATION.image_coding
-            else 0
-        ),
+        block=PLAN.sketch_block,
     script:
         "../../scripts/importance_figure.py"
 

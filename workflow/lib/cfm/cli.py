@@ -32,29 +32,77 @@ def bd_rate(anchor: Path, test: Path) -> None:
     click.echo(f"{rate}, overlap {100 * found.overlap:.0f} %; {dropped}")
 
 
+NETWORK = click.option("--network", required=True, help="torchvision:<model>, module:factory or path/file.py:factory.")
+WEIGHTS = click.option("--weights", type=click.Path(path_type=Path), help="Weights, where the factory takes them.")
+SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the random vectors.")
+OBJECTNESS = click.option("--objectness", is_flag=True, help="Scale the features by the square root of the objectness.")
+
+
 @cli.command()
 @click.argument("picture", type=click.Path(path_type=Path))
-@click.option("--network", required=True, help="torchvision:<model>, module:factory or path/file.py:factory.")
-@click.option("--weights", type=click.Path(path_type=Path), help="Weights, where the factory takes them.")
-@click.option("--probes", default=4, show_default=True, type=click.IntRange(1, 64), help="Random vectors K.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the random vectors.")
-@click.option("--objectness", is_flag=True, help="Scale the features by the square root of the objectness.")
+@NETWORK
+@WEIGHTS
+@click.option("--probes", default=2, show_default=True, type=click.IntRange(1, 64), help="Random vectors K.")
+@SEED
+@OBJECTNESS
+@click.option("--scheme", help="Write the distortion of a scheme, such as idse, in place of the raw sketch.")
+@click.option("--calibration", type=click.Path(path_type=Path), help="From `cfm calibrate`, for schemes that need it.")
+@click.option(
+    "--tau", default=0.5, show_default=True, type=float, help="Weight of what the picture's form is mixed with."
+)
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The .npz to write.")
 def sketch(
-    picture: Path, network: str, weights: Path | None, probes: int, seed: int, objectness: bool, output: Path
+    picture: Path,
+    network: str,
+    weights: Path | None,
+    probes: int,
+    seed: int,
+    objectness: bool,
+    scheme: str | None,
+    calibration: Path | None,
+    tau: float,
+    output: Path,
 ) -> None:
-    """Sketch the Jacobian of a network at a picture (IDSE)."""
-    from cfm.data.colour import rgb_to_yuv420
-    from cfm.data.images import read_rgb
-    from cfm.sensitivity.jacobian import probe_generator, sketch_picture
-    from cfm.sensitivity.sketch_file import save_sketches
-    from cfm.tasks.loading import load_network
+    """Sketch the Jacobian of a network at a picture (IDSE): what an encoder is guided by."""
+    from cfm.sketching import distortion_file, sketch_file
 
-    planes = rgb_to_yuv420(read_rgb(picture))
-    loaded = load_network(network, **({"weights": str(weights)} if weights else {}))
-    made = sketch_picture(loaded, planes, 0, probes, probe_generator(seed, 0), objectness)
-    save_sketches(output, [made])
-    click.echo(f"{output}: {probes} probes of {loaded.name} at {planes.width}x{planes.height}")
+    arguments = {"spec": network, **({"weights": str(weights)} if weights else {})}
+    if scheme is None:
+        if calibration:
+            raise click.UsageError("--calibration goes with --scheme")
+        made = sketch_file(picture, output, arguments, probes, seed, objectness)
+        click.echo(f"{output}: {probes} probes of {made.network} at {made.y.shape[2]}x{made.y.shape[1]}")
+        return
+    offset = distortion_file(picture, output, arguments, probes, seed, scheme, calibration, tau)
+    click.echo(f"{output}: distortion {scheme}; code with --rdo idse --sketch {output} --chroma-qp-offset={offset}")
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@NETWORK
+@WEIGHTS
+@click.option("--pictures", default=100, show_default=True, type=click.IntRange(1), help="How many of the folder.")
+@click.option("--probes", default=2, show_default=True, type=click.IntRange(1, 64), help="Random vectors K a picture.")
+@SEED
+@OBJECTNESS
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The .npz to write.")
+def calibrate(
+    folder: Path,
+    network: str,
+    weights: Path | None,
+    pictures: int,
+    probes: int,
+    seed: int,
+    objectness: bool,
+    output: Path,
+) -> None:
+    """Measure what a network sees of a folder's pictures: the static matrix and chroma's weights."""
+    from cfm.sketching import calibration_file
+
+    arguments = {"spec": network, **({"weights": str(weights)} if weights else {})}
+    made = calibration_file(folder, output, arguments, pictures, probes, seed, objectness)
+    chroma = ", ".join(f"{weight:.2f}" for weight in made.chroma[1:])
+    click.echo(f"{output}: {made.pictures} pictures, {made.network}; chroma weighs {chroma}, luma 1")
 
 
 def whole_numbers(_: click.Context, __: click.Parameter, text: str) -> tuple[int, ...]:
@@ -74,6 +122,9 @@ def whole_numbers(_: click.Context, __: click.Parameter, text: str) -> tuple[int
 @click.option("--sketch", type=click.Path(path_type=Path), help="Data of the distortion, for --rdo idse.")
 @click.option("--tau", default=0.5, show_default=True, type=float, help="Weight of the squared error beside IDSE.")
 @click.option("--delta-qp", default="0", callback=whole_numbers, help="What a block may add, as -4,-2,0,2,4.")
+@click.option(
+    "--chroma-qp-offset", default=0, show_default=True, type=click.IntRange(-12, 12), help="In the picture's header."
+)
 @click.option("--effort", default=1, show_default=True, type=click.IntRange(1, 5), help="How much is tried.")
 @click.option("--entropy", type=click.Choice(["cabac", "cavlc"]), help="For avc; cabac where absent.")
 @click.option("--ctu", type=click.Choice(["16", "32", "64"]), help="Coding tree unit, for hevc; 64 where absent.")
@@ -86,6 +137,7 @@ def encode(
     sketch: Path | None,
     tau: float,
     delta_qp: tuple[int, ...],
+    chroma_qp_offset: int,
     effort: int,
     entropy: str | None,
     ctu: str | None,
@@ -97,7 +149,7 @@ def encode(
         raise click.UsageError("--rdo idse goes with --sketch FILE, which `cfm sketch` makes")
     if (entropy and codec != "avc") or (ctu and codec != "hevc"):
         raise click.UsageError("--entropy goes with --codec avc, --ctu with --codec hevc")
-    options = {"deltas": delta_qp, "effort": effort}
+    options = {"deltas": delta_qp, "chroma_offset": chroma_qp_offset, "effort": effort}
     options |= {"cabac": entropy == "cabac"} if entropy else {}
     options |= {"ctu": int(ctu)} if ctu else {}
     coded, size_bytes = encode_file(picture, output, codec, qp, sketch, tau, **options)

@@ -37,7 +37,7 @@ def write_picture(path: Path, picture: Picture) -> None:
 
 
 def read_guidance(path: Path, tau: float) -> Distortion:
-    """The distortion of a file: IDSE of the one sketch that it holds, or a distortion as it is.
+    """The distortion of a file: the paper's of the one sketch that it holds, or a distortion as it is.
 
     Raises
     ------
@@ -46,14 +46,15 @@ def read_guidance(path: Path, tau: float) -> Distortion:
     """
     if is_distortion(path):
         return load_distortion(path)
-    # Imported here: sketches bring torch, which coding alone does not need.
-    from cfm.sensitivity.idse import idse_distortion
+    # Imported here: coding by the squared error needs none of it.
+    from cfm.sensitivity.schemes import Mixing, scheme_distortion
     from cfm.sensitivity.sketch_file import load_sketch, sketched_ids
 
     found = sketched_ids(path)
     if len(found) != 1:
         raise InputError(f"{path}: {len(found)} sketches where one belongs; sketch this picture with `cfm sketch`")
-    return idse_distortion(load_sketch(path, found[0]), tau)
+    sketch = load_sketch(path, found[0])
+    return scheme_distortion("idse_sketch", *sketch.y.shape[1:], sketch=sketch, mixing=Mixing(tau))
 
 
 def encode_file(

@@ -18,11 +18,11 @@ ANNOTATIONS = {"detection": "instances", "segmentation": "instances", "keypoints
 KINDS = ("detections", "streams")
 STREAMS, OBJECT_STREAMS = "streams", "object_streams"
 STUDIES = ("image_coding", "distillation", "feature_coding")
+GUIDANCE_CODE = "cfm.sensitivity.guidance"
 LEARNED_CODE = "cfm.codecs.learned"
 DOWNSAMPLED_CODE = "cfm.codecs.downsampled"
 OWN_CODE = tuple(f"cfm.codecs.{name}" for name in OWN)
 ENCODERS_CODE = ("cfm.codecs.external.pyav", "cfm.codecs.external.ffmpeg")
-GUIDE_SEED = 1 << 31  # added to the run's: encoders are guided by other probes than those that judge them
 
 
 class Setting(NamedTuple):
@@ -235,35 +235,15 @@ class Plan:
         """Digest of a script that runs a codec, without the modules of other codecs; external ones share theirs."""
         kind = self.codec_kind(study, name)
         if kind in LEARNED:
-            without = ("cfm.codecs.external", *OWN_CODE, "cfm.sensitivity.idse")
+            without = ("cfm.codecs.external", *OWN_CODE, GUIDANCE_CODE)
         elif kind in OWN:
             others = (code for code in OWN_CODE if code != f"cfm.codecs.{kind}")
             without = (*ENCODERS_CODE, LEARNED_CODE, *others)
         else:
-            without = (*OWN_CODE, LEARNED_CODE, "cfm.sensitivity.idse")
+            without = (*OWN_CODE, LEARNED_CODE, GUIDANCE_CODE)
         if self.section(study, name).downsample == 1:
             without = (*without, DOWNSAMPLED_CODE)
         return self.code(script, *specs, without=without)
-
-    def guidance(self, wildcards: Any) -> dict[str, Any]:
-        """What guides an encoder's decisions beside the squared error: nothing, or IDSE and its tau."""
-        return {"tau": self.section(wildcards.study, wildcards.codec).tau} if wildcards.scheme == "idse" else {}
-
-    def guides(self, wildcards: Any) -> list[str]:
-        """The sketches that guide an encoder, as a list; empty where none do."""
-        if not self.guidance(wildcards):
-            return []
-        return [f"{self.results}/image_coding/guide/{self.guide_task(wildcards.streams)}/{wildcards.shard}.npz"]
-
-    def guide_task(self, streams: str) -> str:
-        """Task whose network guides the encoders of a set of pictures: one that is scored on them."""
-        study = self.configuration.image_coding
-        tasks = [task for task in study.tasks if self.picture_set(task).streams == streams]
-        return study.sketch.guide if study.sketch.guide in tasks else tasks[0]
-
-    def probe_seed(self, role: str) -> int:
-        """Seed of the sketches that judge ("sketch") or guide ("guide")."""
-        return self.configuration.seed + (GUIDE_SEED if role == "guide" else 0)
 
     def phi(self, name: str) -> dict[str, Any]:
         """What the rate-phi model of a feature codec is fitted on: `kinds`, and phi of each point."""

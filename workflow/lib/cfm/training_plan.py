@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from cfm.errors import ConfigurationError
-from cfm.plan import ANNOTATIONS, Plan
+from cfm.guidance_plan import GuidancePlan
+from cfm.plan import ANNOTATIONS
 
 DISTILLED_CROP = 256  # pixels a side: objects and their surroundings stay whole
 
 
-class TrainingPlan(Plan):
+class TrainingPlan(GuidancePlan):
     """A plan with the parameters of the training rules."""
 
     def training_root(self, task: str) -> str:

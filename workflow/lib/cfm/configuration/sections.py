@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+SchemeName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 TaskName = Literal["detection", "segmentation", "keypoints", "classification"]
 PictureTask = Literal["detection", "segmentation", "keypoints"]
 PositiveFloats = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
@@ -182,12 +183,14 @@ class Codec(Section):
         description="Operating points: QPs, or indices of the learned models."
     )
     preset: str | None = Field(None, description="The encoder's preset, for x264, x265 and vvenc.")
-    rdo: list[Literal["sse", "idse"]] = Field(
-        ["sse"], min_length=1, description="Distortions in the encoder's decisions; `idse` for our own encoders."
+    rdo: Annotated[list[SchemeName], Field(min_length=1)] = Field(
+        ["sse"], description="Schemes of the encoder's decisions, for our own encoders: rows of `image_coding.schemes`."
     )
-    tau: float = Field(0.5, gt=0, description="τ of `rdo: idse`: weight of the squared error.")
     delta_qp: list[Annotated[int, Field(ge=-12, le=12)]] = Field(
-        [0], min_length=1, description="What a macroblock or quantisation group adds to the QP, for our own encoders."
+        [0],
+        min_length=1,
+        description="What a macroblock or quantisation group adds to the QP, for our own encoders, in schemes that do "
+        "not say it themselves.",
     )
     effort: int = Field(1, ge=1, le=5, description="How much is tried in a block, for our own encoders.")
     models: LearnedModels | None = Field(None, description="Models of a learned codec.")

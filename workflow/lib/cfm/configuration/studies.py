@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -11,10 +11,68 @@ from cfm.configuration.sections import (
     Name,
     PictureTask,
     PositiveFloats,
+    SchemeName,
     Section,
     TaskName,
     check_codec,
 )
+
+DECISIONS = ("partition", "mode", "levels", "delta_qp")  # of our encoders, that can use the distortion
+DELTA_QPS = [-2, 0, 2]
+LITERAL_PROBES = 8
+
+
+class Scheme(Section):
+    """What our own encoders minimise beside the rate: a row of the table of schemes."""
+
+    distortion: Literal[
+        "sse", "sse_chroma", "static", "idse_pixel", "idse_sketch", "idse", "idse_objectness", "feature_distance"
+    ] = Field(
+        description="`sse`: squared error; `sse_chroma`: with chroma weighted as the network sees it; `static`: one "
+        "matrix on 4x4 blocks for all pictures; `idse_pixel`: weights of single samples; `idse_sketch`: raw sketches, "
+        "the paper's method as it stands; `idse`: matrices of the picture's macroblocks; `idse_objectness`: scalars of "
+        "the macroblocks times the static matrix, features scaled by the root of the objectness; `feature_distance`: "
+        "the network itself in partition and delta-QP, `idse` in the others, minutes a picture.",
+    )
+    probes: int = Field(2, ge=1, le=64, description="Random vectors K of the sketches that guide.")
+    tau: float = Field(0.5, gt=0, description="τ: weight of what a picture's own form is mixed with.")
+    normalise: Literal["picture", "dataset"] = Field(
+        "picture",
+        description="What IDSE is divided by: its mean in the picture, or in the calibration's pictures, so that "
+        "pictures that the network feels more have more bits.",
+    )
+    delta_qp: list[Annotated[int, Field(ge=-12, le=12)]] | None = Field(
+        None, min_length=1, description="What a block adds to the QP; the codec's where absent."
+    )
+    chroma_qp_offset: Annotated[int, Field(ge=-12, le=12)] | None = Field(
+        None, description="Chroma's QP offset in the picture header; where absent, what fits chroma's weight."
+    )
+    decisions: list[Literal["partition", "mode", "levels", "delta_qp"]] = Field(
+        list(DECISIONS),
+        min_length=1,
+        description="Decisions that use the distortion; the others use the squared error with chroma weighted alike.",
+    )
+
+
+def built_in_schemes() -> dict[str, Scheme]:
+    """Rows that every table of schemes has: each distortion under its own name, and with delta-QPs as `<name>_dqp`.
+
+    The paper's two have more probes: their raw sketches leave a null space that the encoder finds (METHODS §1).
+    """
+    rows = {}
+    for name in get_args(Scheme.model_fields["distortion"].annotation):
+        probes = {"probes": LITERAL_PROBES} if name in ("idse_pixel", "idse_sketch") else {}
+        rows[name] = Scheme(distortion=name, **probes)
+        rows[f"{name}_dqp"] = Scheme(distortion=name, delta_qp=DELTA_QPS, **probes)
+    return rows
+
+
+class Calibration(Section):
+    """What the network sees of training pictures: the static matrix and chroma's weights."""
+
+    pictures: int = Field(100, ge=1, description="Training pictures, a random choice.")
+    probes: int = Field(2, ge=1, le=64, description="Random vectors K a picture.")
+    split: Name | None = Field(None, description="Split that they are of; `data.train_split` where absent.")
 
 
 class Sketch(Section):
@@ -39,6 +97,17 @@ class ImageCoding(Section):
     anchor: Name = Field(description="Codec that the BD-rates compare with.")
     codecs: dict[Name, Codec] = Field(min_length=1, description="Codecs.")
     sketch: Sketch = Field(default_factory=Sketch, description="Jacobian sketches.")
+    schemes: dict[SchemeName, Scheme] = Field(
+        default_factory=dict,
+        description="Rows of the table of schemes beside the built-in ones, which are each distortion under its own "
+        "name, and `<name>_dqp` with the delta-QPs -2, 0 and 2; a row of a built-in's name replaces it.",
+    )
+    calibration: Calibration = Field(default_factory=Calibration, description="Calibration by training pictures.")
+
+    @property
+    def scheme_rows(self) -> dict[str, Scheme]:
+        """All rows of the table of schemes."""
+        return built_in_schemes() | self.schemes
 
     @model_validator(mode="after")
     def _anchor(self) -> ImageCoding:
@@ -48,6 +117,12 @@ class ImageCoding(Section):
             raise ValueError(f"sketch.guide {self.sketch.guide!r} is not among the study's tasks")
         for name, codec in self.codecs.items():
             check_codec(name, codec)
+            unknown = [scheme for scheme in codec.rdo if scheme not in self.scheme_rows]
+            if unknown:
+                raise ValueError(
+                    f"{name}: `rdo` names {unknown[0]!r}, which is no row of `image_coding.schemes`; the built-in ones "
+                    f"are {', '.join(built_in_schemes())}"
+                )
         return self
 
 

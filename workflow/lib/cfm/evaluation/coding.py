@@ -36,7 +36,7 @@ def encode_pictures(
     point: int,
     pictures: Sequence[SourcePicture],
     pack: Path,
-    guide: Callable[[int], Distortion] | None = None,
+    guide: Callable[[int, Picture], Distortion | None] | None = None,
 ) -> pd.DataFrame:
     """Encode a shard at one operating point.
 
@@ -51,7 +51,8 @@ def encode_pictures(
     pack : path
         The zip of streams to write.
     guide : callable or None
-        The distortion that a codec of our own minimises, by the picture's id; the squared error where absent.
+        The distortion that a codec of our own minimises, by the picture's id and samples; the squared error where
+        absent.
 
     Returns
     -------
@@ -63,7 +64,7 @@ def encode_pictures(
     with PackWriter(pack) as writer:
         for image_id, path in pictures:
             picture = to_layout(read_rgb(path), codec.layout)
-            guidance = {"distortion": guide(image_id)} if guide else {}
+            guidance = {"distortion": guide(image_id, picture)} if guide else {}
             started_s = time.perf_counter()
             stream = codec.encode(picture, point, **guidance)
             encode_s = time.perf_counter() - started_s

@@ -27,19 +27,21 @@ PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 STEPS_OF_8_BITS = 257  # 65535 / 255: 16-bit steps in an 8-bit one
 
 
-def training_pictures(folder: Path, count: int, rng: np.random.Generator) -> list[Path]:
-    """A random choice of the pictures in a folder, the same on every machine for a generator.
+def training_pictures(
+    folder: Path, count: int, rng: np.random.Generator, key: str = "feature_coding.dataset.pictures"
+) -> list[Path]:
+    """A random choice of the pictures in a folder and those below, the same on every machine for a generator.
+
+    `key` of the configuration says how many, for the error.
 
     Raises
     ------
     InputError
         If the folder is absent or holds fewer than `count` pictures.
     """
-    found = sorted(path for path in folder.glob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
     if len(found) < count:
-        raise InputError(
-            f"{folder}: {len(found)} pictures where {count} are asked for: lower feature_coding.dataset.pictures"
-        )
+        raise InputError(f"{folder}: {len(found)} pictures where {count} are asked for: lower {key}")
     return [found[index] for index in rng.permutation(len(found))[:count]]
 
 
