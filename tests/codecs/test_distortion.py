@@ -5,16 +5,8 @@ import pytest
 
 from cfm.codecs.avc.measure import localise, new_local
 from cfm.codecs.block_distortion import block_distortion
-from cfm.codecs.distortion import (
-    ROWS4,
-    ROWS8,
-    TRANSFORM4,
-    TRANSFORM8,
-    Distortion,
-    load_distortion,
-    metric_of,
-    save_distortion,
-)
+from cfm.codecs.distortion import Distortion, load_distortion, save_distortion
+from cfm.codecs.metric import ROWS4, ROWS8, TRANSFORM4, TRANSFORM8, metric_of
 from cfm.codecs.picture import plane_shapes
 from cfm.errors import InputError
 
@@ -36,19 +28,25 @@ def everything(seed=0, **changes):
     return Distortion(HEIGHT, WIDTH, **values | changes)
 
 
+def frequency_by_macroblock(seed=5):
+    return np.random.default_rng(seed).uniform(0.1, 1, (3, 3, 4, 16))
+
+
 def by_formula(data, plane, my, mx, row, column, error):
     """D of the error of the 4x4 block at a row and column of blocks of a macroblock, as the docstring has it."""
     side = 4 if plane == 0 else 2
     y, x = 4 * (side * my + row), 4 * (side * mx + column)
-    form = (data.frequency[plane] * (TRANSFORM4 @ error) ** 2).sum() + (data.samples[plane] * error**2).sum()
+    frequency = data.frequency[plane] if data.frequency.ndim == 2 else data.frequency[plane, my, mx]
+    form = (frequency * (TRANSFORM4 @ error) ** 2).sum() + (data.samples[plane] * error**2).sum()
     form += ((data.factors[plane] @ error) ** 2).sum()
     padded = np.pad(data.sketches[plane], ((0, 0), (0, 16), (0, 16)))[:, y : y + 4, x : x + 4].reshape(-1, 16)
     return data.sse[plane] * error @ error + data.weights[plane, my, mx] * form + ((padded @ error) ** 2).sum()
 
 
 @pytest.mark.parametrize("plane", range(3))
-def test_the_kernel_computes_the_formula(plane):
-    data = everything()
+@pytest.mark.parametrize("changes", [{}, {"frequency": frequency_by_macroblock()}])
+def test_the_kernel_computes_the_formula(plane, changes):
+    data = everything(**changes)
     metric = metric_of(data, HEIGHT, WIDTH)
     local = new_local(metric)
     localise(metric, 1, 2, local)
@@ -68,14 +66,16 @@ def test_the_kernel_computes_the_formula(plane):
         assert found == pytest.approx(by_formula(data, plane, 1, 2, *divmod(block, side), error), rel=1e-9)
 
 
-def test_the_diagonals_are_those_of_the_matrices():
-    data = everything(frequency=np.zeros((3, 16)))
+@pytest.mark.parametrize("frequency", [np.zeros((3, 16)), frequency_by_macroblock()])
+def test_the_diagonals_are_those_of_the_matrices(frequency):
+    data = everything(frequency=frequency)
     metric = metric_of(data, HEIGHT, WIDTH)
     local = new_local(metric)
     localise(metric, 0, 0, local)
     for k in (0, 5, 15):
         error = TRANSFORM4[k]  # orthonormal: the samples of a coefficient of 1
         assert local.diagonal4[0, 6, k] == pytest.approx(by_formula(data, 0, 0, 0, 1, 2, error), rel=1e-6)
+        assert local.diagonal4[2, 3, k] == pytest.approx(by_formula(data, 2, 0, 0, 1, 1, error), rel=1e-6)
     for k in (0, 9, 63):
         error = TRANSFORM8[k].reshape(8, 8)
         parts = [
@@ -99,8 +99,9 @@ def test_without_data_it_is_the_squared_error():
     assert not metric_of(everything(), HEIGHT, WIDTH).plain
 
 
-def test_a_file_gives_back_what_was_saved(tmp_path):
-    data = everything()
+@pytest.mark.parametrize("changes", [{}, {"frequency": frequency_by_macroblock()}])
+def test_a_file_gives_back_what_was_saved(tmp_path, changes):
+    data = everything(**changes)
     save_distortion(tmp_path / "a.npz", data)
     found = load_distortion(tmp_path / "a.npz")
     for name in ("sse", "weights", "frequency", "samples", "factors"):
@@ -118,6 +119,8 @@ def test_a_file_gives_back_what_was_saved(tmp_path):
     [
         ({"weights": np.ones((3, 2, 4))}, "weights is 3x2x4, not 3x3x4"),
         ({"frequency": np.full((3, 16), np.nan)}, "frequency has values that are not finite"),
+        ({"frequency": np.ones((3, 4, 3, 16))}, "frequency is 3x4x3x16, not 3x3x4x16"),
+        ({"frequency": -frequency_by_macroblock()}, "frequency has values below 0"),
         ({"samples": np.full((3, 16), -1.0)}, "samples has values below 0"),
         ({"sketches": tuple(np.full((1, h, w), np.inf) for h, w in plane_shapes("yuv420", HEIGHT, WIDTH))}, "finite"),
         ({"sketches": tuple(np.zeros((2, 8, 8)) for _ in range(3))}, "sketches of y"),

@@ -61,6 +61,28 @@ def test_weights_move_the_error_to_where_it_weighs_less(encode_picture):
     assert errors[1][:, :64].mean() > 1.2 * errors[0][:, :64].mean()
 
 
+def test_frequency_weights_of_each_macroblock_are_those_of_all_where_they_are_alike(encode_picture):
+    picture, rng = picture_of("textured", 67, 83), np.random.default_rng(4)
+    frequency, weights = rng.uniform(0.1, 2, (3, 16)), rng.uniform(0.5, 2, (3, 5, 6))
+    each = np.broadcast_to(frequency[:, None, None], (3, 5, 6, 16))
+    streams = {
+        encode_picture(picture, 34, Distortion(67, 83, np.full(3, 0.2), weights, given)).stream
+        for given in (frequency, each)
+    }
+    assert len(streams) == 1
+
+
+def test_frequency_weights_of_a_macroblock_move_the_error_there(encode_picture):
+    picture = picture_of("textured", 96, 128)
+    frequency = np.ones((3, 6, 8, 16))
+    frequency[:, :, :4] = 0.2
+    frequency[:, :, 4:] = 5
+    data = Distortion(96, 128, np.zeros(3), frequency=frequency)
+    errors = [luma_error(encode_picture(picture, 36, data), picture) for data in (None, data)]
+    assert errors[1][:, 64:].mean() < 0.9 * errors[0][:, 64:].mean()
+    assert errors[1][:, :64].mean() > 1.1 * errors[0][:, :64].mean()
+
+
 def test_data_that_weigh_chroma_replace_the_encoders_own_weight(encode_picture):
     picture = picture_of("textured", 96, 128)
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from cfm.codecs.kernels import inlined, kernel
 
-# Whether the distortion is a squared error alone, and whether weights in the transform's domain and of samples count.
-PLAIN, FREQUENCY, SAMPLES, FLAGS = range(4)
+# Whether the distortion is a squared error alone, whether weights in the transform's domain and of samples count, and
+# whether the former differ by macroblock.
+PLAIN, FREQUENCY, SAMPLES, VARIES, FLAGS = range(5)
 LANES = 4  # products that are summed up side by side
 
 # Squared norms of the basis functions of `forward4`: they make coefficients orthonormal.
@@ -34,6 +35,34 @@ def forward4(block, out):
         a, b, c, d = out[i], out[4 + i], out[8 + i], out[12 + i]
         s0, s1, d0, d1 = a + d, b + c, a - d, b - c
         out[i], out[4 + i], out[8 + i], out[12 + i] = s0 + s1, 2 * d0 + d1, s0 - s1, d0 - 2 * d1
+
+
+@kernel
+def add_spread(frequency, shares, side, half, out):
+    """Add to the weights of a transform's coefficients what weights of those of the 4x4 transform amount to.
+
+    Parameters
+    ----------
+    frequency : array (16,)
+        Weights of the coefficients of all 4x4 blocks that the transform covers.
+    shares : array (side or more, 4)
+        See `cfm.codecs.metric.shares_of`.
+    side : int
+        Of the transform.
+    half : array (side or more, 4 or more)
+        Overwritten.
+    out : array (side * side or more,)
+        Weights in raster order.
+    """
+    for u in range(side):
+        for j in range(4):
+            first = shares[u, 0] * frequency[j] + shares[u, 1] * frequency[4 + j]
+            half[u, j] = first + (shares[u, 2] * frequency[8 + j] + shares[u, 3] * frequency[12 + j])
+    for u in range(side):
+        h0, h1, h2, h3 = half[u, 0], half[u, 1], half[u, 2], half[u, 3]
+        for v in range(side):
+            first = h0 * shares[v, 0] + h1 * shares[v, 1]
+            out[side * u + v] += first + (h2 * shares[v, 2] + h3 * shares[v, 3])
 
 
 @inlined

@@ -2,7 +2,7 @@
 
 For the error e of a block b of plane p in macroblock m
 
-    D(e) = sse_p |e|^2 + w_pm (sum_k f_pk (T e)_k^2 + sum_i x_pi e_i^2 + sum_r (u_pr . e)^2) + sum_j (g_jb . e)^2
+    D(e) = sse_p |e|^2 + w_pm (sum_k f_pmk (T e)_k^2 + sum_i x_pi e_i^2 + sum_r (u_pr . e)^2) + sum_j (g_jb . e)^2
 
 with T the orthonormal 4x4 transform of AVC, f weights in its domain, x weights of samples, u a matrix's low-rank
 factors and g sketches of a Jacobian (METHODS §1, after the IDSE-RDO paper). Without any of them D is the sum of squared
@@ -16,7 +16,6 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -26,26 +25,6 @@ from cfm.provenance import atomic_path
 
 PLANES = ("y", "cb", "cr")
 FORMAT = 1
-MACROBLOCK = (16, 8, 8)  # samples of a side, by plane
-
-# The rows of the forward transforms of AVC, of length 1.
-_ROWS4 = np.array([[1, 1, 1, 1], [2, 1, -1, -2], [1, -1, -1, 1], [1, -2, 2, -1]], float)
-_ROWS8 = np.array(
-    [
-        [8, 8, 8, 8, 8, 8, 8, 8],
-        [12, 10, 6, 3, -3, -6, -10, -12],
-        [8, 4, -4, -8, -8, -4, 4, 8],
-        [10, -3, -12, -6, 6, 12, 3, -10],
-        [8, -8, -8, 8, 8, -8, -8, 8],
-        [6, -12, 3, 10, -10, -3, 12, -6],
-        [4, -8, 8, -4, -4, 8, -8, 4],
-        [3, -6, 10, -12, 12, -10, 6, -3],
-    ],
-    float,
-)
-ROWS4 = _ROWS4 / np.linalg.norm(_ROWS4, axis=1, keepdims=True)
-ROWS8 = _ROWS8 / np.linalg.norm(_ROWS8, axis=1, keepdims=True)
-TRANSFORM4, TRANSFORM8 = np.kron(ROWS4, ROWS4), np.kron(ROWS8, ROWS8)
 
 
 @dataclass(frozen=True)
@@ -60,8 +39,8 @@ class Distortion:
         Weight of the squared error in Y, Cb and Cr.
     weights : array (3, ceil(h / 16), ceil(w / 16)) or None
         w: a weight a macroblock, by plane.
-    frequency : array (3, 16) or None
-        f: weights of the coefficients of the 4x4 transform in raster order.
+    frequency : array (3, 16) or (3, ceil(h / 16), ceil(w / 16), 16) or None
+        f: weights of the coefficients of the 4x4 transform in raster order; of all macroblocks or of each.
     samples : array (3, 16) or None
         x: weights of the samples of a 4x4 block.
     factors : array (3, R, 16) or None
@@ -92,7 +71,8 @@ class Distortion:
         rows, columns = -(-self.height // 16), -(-self.width // 16)
         self._check("sse", (3,))
         self._check("weights", (3, rows, columns))
-        self._check("frequency", (3, 16))
+        by_macroblock = np.ndim(self.frequency) == 4
+        self._check("frequency", (3, rows, columns, 16) if by_macroblock else (3, 16))
         self._check("samples", (3, 16))
         self._check("factors", (3, None, 16), signed=True)
         half = ((self.height + 1) // 2, (self.width + 1) // 2)
@@ -182,94 +162,3 @@ def load_distortion(path: Path | str) -> Distortion:
         raise InputError(f"{path}: {error}") from None
     except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: not a distortion file ({error}); make it with `cfm sketch`") from None
-
-
-class Metric(NamedTuple):
-    """A distortion as the kernels take it: every array is there, of no rows where nothing counts.
-
-    Attributes
-    ----------
-    plain : bool
-        Whether the distortion is a weighted squared error, one weight a plane.
-    has_frequency, has_samples : bool
-        Whether f and x count.
-    sse : array (3,)
-        Weight of the squared error.
-    weights : array (3, rows, columns)
-        Weight of a macroblock.
-    frequency, samples : arrays (3, 16)
-        f and x.
-    factors : array (3, R, 16)
-        u.
-    sketches : tuple of three arrays (K, H, W)
-        g, padded to whole macroblocks.
-    diagonal4, diagonal8 : arrays (3, 16) and (3, 64)
-        Diagonal of the small matrix in the domains of the 4x4 and the 8x8 transform.
-    """
-
-    plain: bool
-    has_frequency: bool
-    has_samples: bool
-    sse: np.ndarray
-    weights: np.ndarray
-    frequency: np.ndarray
-    samples: np.ndarray
-    factors: np.ndarray
-    sketches: tuple[np.ndarray, np.ndarray, np.ndarray]
-    diagonal4: np.ndarray
-    diagonal8: np.ndarray
-
-
-def metric_of(distortion: Distortion | None, height: int, width: int) -> Metric:
-    """The metric of a distortion, or of the plain squared error, for a picture of height x width luma samples."""
-    rows, columns = -(-height // 16), -(-width // 16)
-    given = distortion or Distortion(height, width)
-    frequency = np.zeros((3, 16)) if given.frequency is None else given.frequency.astype(np.float64)
-    samples = np.zeros((3, 16)) if given.samples is None else given.samples.astype(np.float64)
-    factors = np.zeros((3, 0, 16)) if given.factors is None else given.factors.astype(np.float64)
-    weights = np.ones((3, rows, columns)) if given.weights is None else given.weights.astype(np.float64)
-    matrices = [small_matrix(frequency[p], samples[p], factors[p]) for p in range(3)]
-    sketches = tuple(
-        _padded(np.zeros((0, height, width)) if given.sketches is None else given.sketches[p], rows, columns, side)
-        for p, side in enumerate(MACROBLOCK)
-    )
-    small = given.frequency is not None or given.samples is not None or given.factors is not None
-    return Metric(
-        plain=not small and given.sketches is None,
-        has_frequency=given.frequency is not None,
-        has_samples=given.samples is not None,
-        sse=np.asarray(given.sse, np.float64),
-        weights=weights,
-        frequency=frequency,
-        samples=samples,
-        factors=factors,
-        sketches=sketches,
-        diagonal4=np.stack([_diagonal(TRANSFORM4, matrix) for matrix in matrices]),
-        diagonal8=np.stack([_diagonal(TRANSFORM8, _four_times(matrix)) for matrix in matrices]),
-    )
-
-
-def small_matrix(frequency: np.ndarray, samples: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """The small matrix (16, 16) in the domain of samples."""
-    return TRANSFORM4.T @ np.diag(frequency) @ TRANSFORM4 + np.diag(samples) + factors.T @ factors
-
-
-def _diagonal(transform: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    return np.einsum("ki,ij,kj->k", transform, matrix, transform)
-
-
-def _four_times(matrix: np.ndarray) -> np.ndarray:
-    """The matrix (64, 64) of an 8x8 block whose four 4x4 blocks have `matrix` each."""
-    whole = np.zeros((2, 4, 2, 4, 2, 4, 2, 4))
-    for row in range(2):
-        for column in range(2):
-            whole[row, :, column, :, row, :, column, :] = matrix.reshape(4, 4, 4, 4)
-    return whole.reshape(64, 64)
-
-
-def _padded(plane: np.ndarray, rows: int, columns: int, side: int) -> np.ndarray:
-    """Sketches (K, h, w) extended by zeros to whole macroblocks."""
-    if not len(plane):
-        return np.zeros((0, side * rows, side * columns), np.float32)
-    grown = ((0, 0), (0, side * rows - plane.shape[1]), (0, side * columns - plane.shape[2]))
-    return np.pad(plane.astype(np.float32), grown)

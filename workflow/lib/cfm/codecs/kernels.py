@@ -18,7 +18,7 @@ from numba.core import config
 from numba.core.caching import UserProvidedCacheLocator
 from numba.core.types import unliteral
 
-SOURCES = ("kernels.py", "cabac.py", "distortion.py", "block_distortion.py", "avc/*.py", "hevc/*.py")
+SOURCES = ("kernels.py", "cabac.py", "distortion.py", "metric.py", "block_distortion.py", "avc/*.py", "hevc/*.py")
 
 
 @cache

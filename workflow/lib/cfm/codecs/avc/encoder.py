@@ -17,9 +17,10 @@ from cfm.codecs.avc.state import CHROMA, I8, KIND, PREVIOUS_QP, copy_macroblock,
 from cfm.codecs.avc.syntax import SLICE_IDR, nal_unit, picture_parameters, sequence_parameters, slice_header
 from cfm.codecs.avc.tables import CHROMA_QP, initial_states
 from cfm.codecs.cabac import BIT, POSITION, encode_terminate, new_coder
-from cfm.codecs.distortion import Distortion, metric_of
+from cfm.codecs.distortion import Distortion
 from cfm.codecs.encoded import EncodedPicture, padded
 from cfm.codecs.kernels import allocating
+from cfm.codecs.metric import metric_of
 from cfm.codecs.picture import Picture
 from cfm.errors import ConfigurationError
 

@@ -11,9 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from cfm.codecs.avc.tables import STEP4, STEP8, ZIGZAG4, ZIGZAG8
-from cfm.codecs.block_distortion import LANES, NORM4, filled_up, forward4
-from cfm.codecs.distortion import ROWS8, Metric
+from cfm.codecs.block_distortion import LANES, NORM4, add_spread, filled_up, forward4
 from cfm.codecs.kernels import allocating, kernel
+from cfm.codecs.metric import ROWS8, Metric, shares_of
+
+SHARES8 = shares_of(ROWS8)
 
 
 class Local(NamedTuple):
@@ -50,7 +52,7 @@ def new_local(metric: Metric) -> Local:
     """A local distortion of the size that a metric needs."""
     count = filled_up(len(metric.sketches[0])) + filled_up(metric.factors.shape[1])
     return Local(
-        flags=np.array([metric.plain, metric.has_frequency, metric.has_samples]),
+        flags=np.array([metric.plain, metric.has_frequency, metric.has_samples, metric.varies]),
         sse=metric.sse,
         frequency=np.zeros((3, 16)),
         samples=np.zeros((3, 16)),
@@ -66,7 +68,8 @@ def localise(metric, my, mx, local):
     """Bring a metric into its local form for the macroblock at row my and column mx."""
     factors, sketches = metric.factors.shape[1], metric.sketches[0].shape[0]
     used = (sketches + LANES - 1) // LANES * LANES
-    values, squares = np.empty(16), np.empty(16)
+    values, squares, own, half = np.empty(16), np.empty(16), np.zeros(16), np.empty((8, 4))
+    frequency_row, frequency_column = (my, mx) if metric.varies else (0, 0)
     for block in range(4):
         for k in range(64):
             local.diagonal8[block, k] = metric.sse[0] + metric.weights[0, my, mx] * metric.diagonal8[0, k]
@@ -74,8 +77,15 @@ def localise(metric, my, mx, local):
         side = 4 if plane == 0 else 2
         weight = metric.weights[plane, my, mx]
         root, sketched = np.sqrt(weight), metric.sketches[plane]
+        frequency = metric.frequency[plane, frequency_row, frequency_column]
+        if metric.varies:
+            for k in range(16):
+                own[k] = weight * frequency[k]
+            if plane == 0:
+                for block in range(4):
+                    add_spread(own, SHARES8, 8, half, local.diagonal8[block])
         for k in range(16):
-            local.frequency[plane, k] = weight * metric.frequency[plane, k] / NORM4[k]
+            local.frequency[plane, k] = weight * frequency[k] / NORM4[k]
             local.samples[plane, k] = weight * metric.samples[plane, k]
         for block in range(side * side):
             row, column = block // side, block % side
@@ -83,7 +93,7 @@ def localise(metric, my, mx, local):
             for factor in range(factors):
                 for k in range(16):
                     rows[k, used + factor] = root * metric.factors[plane, factor, k]
-            squares[:] = 0
+            squares[:] = own
             for sketch in range(sketches):
                 for k in range(16):
                     y, x = 4 * (side * my + row) + (k >> 2), 4 * (side * mx + column) + (k & 3)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cfm.codecs.cabac import BIT, COST, POSITION, encode_terminate, new_coder
-from cfm.codecs.distortion import Distortion, metric_of
+from cfm.codecs.distortion import Distortion
 from cfm.codecs.encoded import EncodedPicture, padded
 from cfm.codecs.hevc.coding_tree import code_tree
 from cfm.codecs.hevc.measure import localise, new_local
@@ -40,6 +40,7 @@ from cfm.codecs.hevc.syntax import (
 from cfm.codecs.hevc.tables import CHROMA_QP, LARGEST_QP, initial_states
 from cfm.codecs.hevc.tree_search import search_tree
 from cfm.codecs.kernels import general
+from cfm.codecs.metric import metric_of
 from cfm.codecs.picture import Picture
 from cfm.errors import ConfigurationError
 

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cfm.codecs.block_distortion import FLAGS, LANES, NORM4, PLAIN, block_distortion, filled_up
-from cfm.codecs.distortion import Metric, small_matrix
+from cfm.codecs.block_distortion import FLAGS, LANES, NORM4, PLAIN, VARIES, add_spread, block_distortion, filled_up
 from cfm.codecs.hevc.state import new_record
 from cfm.codecs.hevc.tables import SIZES, orthonormal
 from cfm.codecs.kernels import general, inlined, kernel
+from cfm.codecs.metric import Metric, shared_matrices, shares_of
 
 # Kinds of transforms, for what an error of a coefficient costs.
 SINE, SKIP, COSINE = 0, 1, 0  # a cosine transform's kind is COSINE + log2 of its side
@@ -33,6 +33,10 @@ SHARED = np.dtype(
         # By macroblock: weights of the integer transform's coefficients and of samples.
         ("frequency", np.float64, (3, 16, 16)),
         ("samples", np.float64, (3, 16, 16)),
+        # By macroblock: weights of the orthonormal transform's coefficients, where they differ.
+        ("spectra", np.float32, (3, 16, 16)),
+        # See `cfm.codecs.metric.shares_of`.
+        ("shares", np.float32, (KINDS, 32, 4)),
         # Distortion of an error of 1 in a coefficient by the matrix that all blocks share, of weight 1.
         ("still", np.float32, (3, KINDS, 1024)),
         # Sums over the blocks of 4 of products of a basis function with itself, by (row, row).
@@ -74,16 +78,17 @@ def new_local(metric: Metric) -> Local:
     count = filled_up(sketches) + filled_up(metric.factors.shape[1])
     shared = new_record(SHARED)
     squares, still = shared.squares, shared.still
+    matrices = shared_matrices(metric.varies, metric.frequency, metric.samples, metric.factors)
     for kind, rows in _bases().items():
         parts = rows.reshape(len(rows), -1, 4)
         squares[kind, : len(rows)] = np.einsum("ubi,ubj->uij", parts, parts).reshape(-1, 16)
+        shared.shares[kind, : len(rows)] = shares_of(rows)
         for plane in range(3):
-            matrix = small_matrix(metric.frequency[plane], metric.samples[plane], metric.factors[plane])
             # (row, row) by (column, column)
-            matrix = matrix.reshape(4, 4, 4, 4).transpose(0, 2, 1, 3).reshape(16, 16)
+            matrix = matrices[plane].reshape(4, 4, 4, 4).transpose(0, 2, 1, 3).reshape(16, 16)
             found = squares[kind, : len(rows)] @ matrix @ squares[kind, : len(rows)].T
             still[plane, kind, : found.size] = found.ravel()
-    shared.switches[0] = metric.plain, metric.has_frequency, metric.has_samples
+    shared.switches[0] = metric.plain, metric.has_frequency, metric.has_samples, metric.varies
     shared.sse[:] = metric.sse
     shared.weights[:] = 1
     return Local(shared, np.zeros((BLOCKS, 16, count)), np.zeros((BLOCKS if sketches else 0, 256), np.float32))
@@ -108,8 +113,10 @@ def localise(metric, y, x, ctu, local):
                 continue
             weight = metric.weights[plane, row, column]
             local.shared.weights[plane, square] = weight
+            frequency = metric.frequency[plane, row if metric.varies else 0, column if metric.varies else 0]
             for k in range(16):
-                local.shared.frequency[plane, square, k] = weight * metric.frequency[plane, k] / NORM4[k]
+                local.shared.frequency[plane, square, k] = weight * frequency[k] / NORM4[k]
+                local.shared.spectra[plane, square, k] = weight * frequency[k]
                 local.shared.samples[plane, square, k] = weight * metric.samples[plane, k]
             root = np.sqrt(weight)
             if used + factors == 0:
@@ -153,7 +160,8 @@ def level_weights(local, plane, kind, y, x, side, out):
     y, x, side : int
         The block, in 4x4 blocks of the plane of the coding tree block.
     out : array float32
-        Written, in raster order. Weights and sketches are taken as spread evenly over the block, which is exact in 4x4.
+        Written, in raster order. Weights, f and sketches are taken as spread evenly over the block, which is exact in
+        4x4.
     """
     squared = local.shared.sse[plane]
     count = 16 * side * side
@@ -170,6 +178,8 @@ def level_weights(local, plane, kind, y, x, side, out):
     still = local.shared.still[plane, kind]
     for k in range(count):
         out[k] = squared + weight * still[k]
+    if local.shared.switches[0, VARIES]:
+        _add_spectra(local, plane, kind, y >> scale, x >> scale, max(1, side >> scale), 4 * side, out)
     if len(local.matrices) == 0:
         return
     mean, half, squares = local.shared.average, local.shared.half, local.shared.squares[kind]
@@ -194,6 +204,19 @@ def level_weights(local, plane, kind, y, x, side, out):
             for j in range(16):
                 total += half[u, j] * squares[v, j]
             out[4 * side * u + v] += total
+
+
+@general
+def _add_spectra(local, plane, kind, top, left, macroblocks, side, out):
+    """Add the mean of what the weights f of macroblocks amount to, those at (top, left), so many down and across."""
+    mean, share = local.shared.average, np.float32(1 / (macroblocks * macroblocks))
+    for k in range(16):
+        mean[k] = 0
+    for row in range(top, top + macroblocks):
+        for column in range(left, left + macroblocks):
+            for k in range(16):
+                mean[k] += share * local.shared.spectra[plane, 4 * row + column, k]
+    add_spread(mean, local.shared.shares[kind], side, local.shared.half, out)
 
 
 @general
