@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cfm.codecs.distortion import TRANSFORM4
+from cfm.codecs.metric import TRANSFORM4
 from cfm.data.differentiable_colour import planes_to_rgb
 from cfm.sensitivity.gauss_newton import (
     frequency_diagonal,

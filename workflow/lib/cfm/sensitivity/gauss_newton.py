@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cfm.codecs.distortion import ROWS4, ROWS8, TRANSFORM4
+from cfm.codecs.metric import ROWS4, ROWS8, TRANSFORM4
 
 MACROBLOCK = (16, 8, 8)  # samples of a side, by plane
 ROWS = {4: ROWS4, 8: ROWS8}
