@@ -15,9 +15,10 @@ def main() -> None:
     with job(snakemake.log[0], snakemake.threads):
         network = load_network(device=str(resolve_device(params.device)), **params.network)
         pictures = source_pictures(read_table(files.subset, "subset"), params.shard, params.pictures)
-        codec = make_codec(**params.codec)
-        found = evaluate_pictures(network, codec, pictures, files.pack, files.sketches, params.block, None)
-        write_table(found.predictions, out.classes, "classifications")
+        codec, packs = make_codec(**params.codec), dict(zip(params.points, files.packs, strict=True))
+        seen = next(iter(files.get("seen", [])), None)
+        found = evaluate_pictures(network, codec, pictures, packs, files.sketches, params.block, None, seen)
+        write_table(found.predictions, out.classes, "point_classifications")
         write_table(found.distances.assign(**params.setting), out.distances, "distances")
 
 

@@ -19,9 +19,10 @@ def main() -> None:
         pictures = source_pictures(read_table(files.subset, "subset"), params.shard, params.pictures)
         annotated = load_annotations(files.annotations).getCatIds()
         categories = label_categories(getattr(network, "category_ids", None), annotated)
-        codec = make_codec(**params.codec)
-        found = evaluate_pictures(network, codec, pictures, files.pack, files.sketches, params.block, categories)
-        write_table(found.predictions, out.detections, "detections")
+        codec, packs = make_codec(**params.codec), dict(zip(params.points, files.packs, strict=True))
+        seen = next(iter(files.get("seen", [])), None)
+        found = evaluate_pictures(network, codec, pictures, packs, files.sketches, params.block, categories, seen)
+        write_table(found.predictions, out.detections, "point_detections")
         write_table(found.distances.assign(**params.setting), out.distances, "distances")
 
 

@@ -13,7 +13,10 @@ def main() -> None:
     `input.annotations` is absent for classification. Writes `output.scores` and `output.draws`.
     """
     params = snakemake.params
-    truth = load_truth(read_table(snakemake.input.subset, "subset"), snakemake.input.get("annotations"))
+    given = snakemake.input
+    truth = load_truth(
+        read_table(given.subset, "subset"), given.get("annotations"), params.task, given.get("uncompressed", [])
+    )
     draws = Draws(params.seed, params.repeats)
     scored = score_entries(params.study, params.task, params.settings, truth, draws)
     save_draws(Path(snakemake.output.draws), scored, truth, draws)

@@ -14,7 +14,7 @@ def checkout(tmp_path, monkeypatch):
     """An empty checkout whose run "small" has one table."""
     tables = tmp_path / "results/small/tables"
     tables.mkdir(parents=True)
-    columns = {"study": "image_coding", "task": "detection", "anchor": "x265/sse", "reason": ""}
+    columns = {"study": "image_coding", "task": "detection", "metric": "AP", "anchor": "x265/sse", "reason": ""}
     rows = [
         columns
         | {"test": "x264/sse", "comparable": True, "bd_rate_percent": 15.77, "low": -5.87, "high": 50.26}

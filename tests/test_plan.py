@@ -1,6 +1,7 @@
 """What the demo's configuration asks for."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -133,11 +134,13 @@ def test_classification_is_a_task_of_the_image_study_on_pictures_of_its_own():
     assert ("image_coding", "classification", "x265", "sse") in curves
     (entry, *_) = plan.score_files("image_coding", "classification", "avc", "idse")
     folder = "results/demo/image_coding"
-    assert entry["detections"][2] == f"{folder}/results/classification/avc/idse/33/0002.classifications.parquet"
+    assert entry["detections"][2] == f"{folder}/results/classification/avc/idse/0002.classifications.parquet"
     assert entry["streams"][2] == f"{folder}/object_streams/avc/idse/33/0002.parquet"
-    assert f"{folder}/results/classification/avc/idse/33/0002.distances.parquet" in plan.distances("image_coding")
-    assert plan.truth("classification") == {"subset": objects.table}
-    assert plan.truth("keypoints") == {"subset": scenes.table, "annotations": plan.subset_annotations("keypoints")}
+    assert f"{folder}/results/classification/avc/idse/0002.distances.parquet" in plan.distances("image_coding")
+    assert plan.truth("image_coding", "classification") == {"subset": objects.table}
+    keypoints = {"subset": scenes.table, "annotations": plan.subset_annotations("keypoints")}
+    assert plan.truth("feature_coding", "keypoints") == keypoints
+    assert plan.truth("image_coding", "keypoints").keys() == {*keypoints, "uncompressed"}
     assert [plan.guide_task(pictures.streams) for pictures in (objects, scenes)] == ["classification", "detection"]
 
 
@@ -146,3 +149,66 @@ def test_a_missing_file_is_named_with_a_cure():
     values["tasks"]["detection"]["weights"] = "absent.safetensors"
     with pytest.raises(ConfigurationError, match=r"absent\.safetensors: .*make retrain"):
         Readiness(ReportPlan(parse_configuration(values), REPOSITORY)).check_files()
+
+
+class Job(SimpleNamespace):
+    """A job's wildcards, of the image coding study's pictures where it does not say otherwise."""
+
+    def __init__(self, **wildcards):
+        super().__init__(**{"study": "image_coding", "streams": "streams", "shard": "0000"} | wildcards)
+
+
+@pytest.fixture
+def guided():
+    values = read("demo.yaml")
+    image = values["image_coding"]
+    image["codecs"] = {
+        "x265": {"points": [33, 37], "preset": "medium"},
+        "avc": {"points": [33, 37], "rdo": ["sse", "static", "idse", "idse_dqp", "idse_objectness", "levels"]},
+    }
+    image["schemes"] = {"levels": {"distortion": "idse", "decisions": ["levels"], "chroma_qp_offset": -3, "probes": 5}}
+    image["calibration"] = {"pictures": 7, "split": "calibrate2017"}
+    del values["distillation"]
+    return ReportPlan(parse_configuration(values), REPOSITORY)
+
+
+def test_a_scheme_names_what_guides_it(guided):
+    folder = "results/demo/image_coding"
+    calibration = [f"{folder}/calibration/detection/plain.npz"]
+    found = {name: guided.guides(Job(codec="avc", scheme=name)) for name in ("sse", "static", "idse", "levels")}
+    assert found["sse"] == {"calibration": [], "sketches": []}
+    assert found["static"] == {"calibration": calibration, "sketches": []}
+    sketches = f"{folder}/guide_plain_2/detection/0000.npz"
+    assert found["idse"] == {"calibration": calibration, "sketches": [sketches]}
+    assert found["levels"]["sketches"] == [f"{folder}/guide_plain_5/detection/0000.npz"]
+    objectness = guided.guides(Job(codec="avc", scheme="idse_objectness"))
+    assert objectness["calibration"] == [f"{folder}/calibration/detection/objectness.npz"]
+    assert guided.guidance(Job(codec="x265", scheme="sse")) == {}
+    assert guided.guidance(Job(codec="avc", scheme="idse"))["own_offset"]
+    assert not guided.guidance(Job(codec="avc", scheme="levels"))["own_offset"]
+
+
+def test_a_schemes_options_of_the_encoder_replace_the_codecs(guided):
+    options = {name: guided.codec("image_coding", "avc", name) for name in ("idse", "idse_dqp", "levels")}
+    assert options["idse"]["deltas"] == [0]
+    assert options["idse_dqp"]["deltas"] == [-2, 0, 2]
+    assert options["levels"] == options["idse"] | {"chroma_offset": -3, "decisions": ["levels"]}
+
+
+def test_probes_that_guide_are_others_than_those_that_judge(guided):
+    roles = {role: guided.sketching(role) for role in ("sketch", "guide_plain_2", "guide_objectness_2")}
+    assert roles["sketch"]["seed"] != roles["guide_plain_2"]["seed"]
+    assert (roles["guide_objectness_2"]["objectness"], roles["guide_objectness_2"]["probes"]) == (True, 2)
+    seen = [guided.seen_sketches(Job(codec="avc", scheme=name, task="detection")) for name in ("idse", "static")]
+    assert seen == [["results/demo/image_coding/guide_plain_2/detection/0000.npz"], []]
+
+
+def test_a_calibration_has_pictures_of_its_own(guided):
+    assert guided.calibration_folder("detection") == "results/demo/data/scenes/calibrate2017"
+    assert guided.made_pictures("calibrate2017", "scenes") == guided.made_pictures("calibrate2017", "objects") == 7
+    assert guided.made_pictures("val2017", "scenes") == 200
+    assert guided.calibrating("objectness")["objectness"]
+
+
+def test_schemes_are_compared_with_the_baselines_of_their_codec(guided):
+    assert guided.anchors["image_coding"] == ["x265/sse", "*/sse", "*/static"]

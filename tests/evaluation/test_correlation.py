@@ -12,7 +12,9 @@ from cfm.reporting.tables import checked
 def distances(predicted, measured, codec="x264"):
     identity = {"study": "image_coding", "task": "detection", "codec": codec, "scheme": "sse", "point": 37}
     values = {"image_id": range(len(predicted)), "feature_distance": measured, "idse": predicted}
-    return pd.DataFrame(identity | values | {"sse": 1.0, "psnr_y_db": 30.0})
+    return pd.DataFrame(
+        identity | values | {"objectness_distance": 1.0, "idse_seen": None, "sse": 1.0, "psnr_y_db": 30.0}
+    )
 
 
 def test_correlations_equal_scipy():

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from cfm.errors import ConfigurationError, InputError
+from cfm.evaluation.average_precision import detections_as_truth, match_detections
 from cfm.evaluation.comparison import bd_rate_table, curves_table, load_draws
 from cfm.evaluation.scoring import Draws, load_truth, save_draws, score_entries, scores_table
 from cfm.evaluation.size_sensitivity import size_sensitivity
@@ -213,7 +214,8 @@ def test_classification_is_scored_without_annotations(tmp_path, truth):
 def test_feature_distances_join_the_curves(run, tmp_path):
     scores, _ = run
     identity = {"study": "image_coding", "task": "detection", "codec": "x264", "scheme": "sse", "point": 1}
-    values = {"image_id": [1, 2], "feature_distance": [2.0, 4.0], "idse": 1.0, "sse": 1.0, "psnr_y_db": None}
+    values = {"image_id": [1, 2], "feature_distance": [2.0, 4.0], "objectness_distance": 1.0}
+    values |= {"idse": 1.0, "idse_seen": None, "sse": 1.0, "psnr_y_db": None}
     write_table(pd.DataFrame(values | identity), tmp_path / "d.parquet", "distances")
     curves = checked(curves_table(scores, read_table(tmp_path / "d.parquet", "distances")), "curves", "test")
     assert curves["feature_distance"].notna().sum() == 6
@@ -231,3 +233,47 @@ def test_sensitivity_compares_every_scale_and_point_with_no_coding(truth):
     assert table.loc[(1, "APm"), "quality"] == table.loc[(1, "AP"), "quality"]
     assert np.isnan(table.loc[(1, "APl"), "quality"])
     assert table.loc[(0, "AP"), "rate"] == pytest.approx(8 * sent["size_bytes"].mean() / 800)
+
+
+def test_the_feature_distance_is_a_metric_of_its_own(run, tmp_path, truth, entries):
+    rng = np.random.default_rng(0)
+    identity = {"study": "image_coding", "task": "detection", "codec": "x264", "scheme": "sse", "point": 0.0}
+    values = {"image_id": range(1, PICTURES + 1), "feature_distance": rng.uniform(1, 9, PICTURES)}
+    values |= {"objectness_distance": 1.0, "idse": 1.0, "idse_seen": None, "sse": 1.0, "psnr_y_db": None}
+    table = pd.DataFrame(identity | values)
+    write_table(table, tmp_path / "d.parquet", "distances")
+    (setting,) = score_entries(
+        "image_coding", "detection", [entries[0] | {"distances": [tmp_path / "d.parquet"]}], truth, DRAWS
+    )
+    found = setting.scores.set_index("metric").loc["fidelity_db"]
+    assert found["quality"] == pytest.approx(-10 * np.log10(table["feature_distance"].mean()))
+    assert found["quality_low"] < found["quality"] < found["quality_high"]
+    assert setting.qualities["fidelity_db"].shape == setting.qualities["AP"].shape
+    write_table(table[1:], tmp_path / "d.parquet", "distances")
+    with pytest.raises(InputError, match="feature distances of other pictures"):
+        score_entries("image_coding", "detection", [entries[0] | {"distances": [tmp_path / "d.parquet"]}], truth, DRAWS)
+
+
+def test_the_uncompressed_detections_agree_with_themselves(tmp_path, truth, entries):
+    found = detections(np.random.default_rng(3), 1).assign(score=0.9)
+    write_table(found, tmp_path / "original.parquet", "detections")
+    uncompressed = detections_as_truth(truth.annotations, found, "bbox")
+    same = match_detections(uncompressed, found, "bbox", truth.subset["image_id"])
+    assert same.quality("AP") == pytest.approx(1)
+    weak = pd.concat([found, found.assign(score=0.1, x=found["x"] + 60)])
+    weaker = detections_as_truth(truth.annotations, weak, "bbox")
+    assert match_detections(weaker, weak, "bbox", truth.subset["image_id"]).quality("AP") == pytest.approx(1)
+    assert match_detections(weaker, found, "bbox", truth.subset["image_id"]).quality("AP") == pytest.approx(1)
+    half = match_detections(uncompressed, found[::2], "bbox", truth.subset["image_id"])
+    assert half.quality("AP") < 0.8
+
+
+def test_points_of_a_classification_in_one_table_score_as_their_parts(tmp_path, truth):
+    found = pd.DataFrame({"image_id": range(1, PICTURES + 1), "label": [1] * 12 + [0] * 4, "score": 0.5})
+    write_table(pd.concat([found.assign(point=p) for p in (0.0, 1.0)]), tmp_path / "c.parquet", "point_classifications")
+    for point in (0, 1):
+        write_table(streams(point, 1.0), tmp_path / f"s{point}.parquet", "streams")
+    entry = {"codec": "x265", "scheme": "sse", "point": None, "detections": [tmp_path / "c.parquet"]}
+    entry |= {"streams": [tmp_path / "s0.parquet", tmp_path / "s1.parquet"]}
+    scored = score_entries("image_coding", "classification", [entry], load_truth(truth.subset, None), DRAWS)
+    assert list(scores_table(scored)["point"]) == [0.0, 1.0]

@@ -25,7 +25,7 @@ class Drawn:
     """Resampled scores, as `load_draws` gives them."""
 
     def __init__(self, curves, rng):
-        self.identity = curves[["study", "task", "codec", "scheme", "point"]]
+        self.identity = curves[["study", "task", "codec", "scheme", "point", "metric"]]
         factor = rng.normal(1, 0.04, REPEATS)
         self.rates_bpp = curves["rate_bpp"].to_numpy()[:, None] * factor
         noise = rng.normal(0, 0.004, (len(curves), REPEATS))
@@ -58,6 +58,7 @@ def make_distances(rng):
         true = rng.lognormal(2 + (point - 27) / 4, 0.8, 40)
         identity = {"study": "image_coding", "task": "detection", "codec": codec, "scheme": "sse", "point": point}
         values = {"image_id": range(40), "feature_distance": true, "idse": true * rng.lognormal(0.3, 0.4, 40)}
+        values |= {"objectness_distance": true / 9, "idse_seen": None}
         frames.append(pd.DataFrame(identity | values | {"sse": true * 900, "psnr_y_db": 40.0 - point / 4}))
     return checked(pd.concat(frames), "distances", "made up")
 

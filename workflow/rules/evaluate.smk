@@ -1,5 +1,7 @@
 """Decoded streams through the networks, and the scores of every operating point.
 
+One job evaluates all operating points of a scheme on a shard: what it needs of the originals is computed once.
+
 Needs: streams, Jacobian sketches, allocations, task networks.
 Makes: <study>/results/... (detections or classifications, distances), <study>/scores/... (one table and one file of
 matches a setting).
@@ -11,16 +13,16 @@ rule evaluate_pictures:
         subset=f"{R}/data/subset.parquet",
         annotations=lambda wildcards: PLAN.subset_annotations(wildcards.task),
         network=lambda wildcards: PLAN.network_files(wildcards.task),
-        pack=f"{R}/{{study}}/streams/{{codec}}/{{scheme}}/{{point}}/{{shard}}.zip",
+        packs=PLAN.packs,
         sketches=f"{R}/image_coding/sketch/{{task}}/{{shard}}.npz",
         seen=PLAN.seen_sketches,
     output:
-        detections=f"{R}/{{study}}/results/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.detections.parquet",
-        distances=f"{R}/{{study}}/results/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.distances.parquet",
+        detections=f"{R}/{{study}}/results/{{task}}/{{codec}}/{{scheme}}/{{shard}}.detections.parquet",
+        distances=f"{R}/{{study}}/results/{{task}}/{{codec}}/{{scheme}}/{{shard}}.distances.parquet",
     log:
-        f"{R}/logs/evaluate_pictures/{{study}}/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.log",
+        f"{R}/logs/evaluate_pictures/{{study}}/{{task}}/{{codec}}/{{scheme}}/{{shard}}.log",
     benchmark:
-        f"{R}/benchmarks/evaluate_pictures/{{study}}/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.tsv"
+        f"{R}/benchmarks/evaluate_pictures/{{study}}/{{task}}/{{codec}}/{{scheme}}/{{shard}}.tsv"
     wildcard_constraints:
         task="detection|segmentation|keypoints",
     conda:
@@ -40,8 +42,9 @@ rule evaluate_pictures:
         shard=lambda wildcards: int(wildcards.shard),
         network=lambda wildcards: PLAN.network(wildcards.task),
         codec=lambda wildcards: PLAN.codec(
-            wildcards.study, wildcards.codec, wildcards.scheme, [int(wildcards.point)]
+            wildcards.study, wildcards.codec, wildcards.scheme
         ),
+        points=lambda wildcards: PLAN.section(wildcards.study, wildcards.codec).points,
         block=PLAN.sketch_block,
         device=CONFIGURATION.device,
     script:
@@ -52,16 +55,16 @@ rule classify_pictures:
     input:
         subset=f"{R}/data/objects.parquet",
         network=lambda wildcards: PLAN.network_files(wildcards.task),
-        pack=f"{R}/{{study}}/object_streams/{{codec}}/{{scheme}}/{{point}}/{{shard}}.zip",
+        packs=PLAN.packs,
         sketches=f"{R}/image_coding/sketch/{{task}}/{{shard}}.npz",
         seen=PLAN.seen_sketches,
     output:
-        classes=f"{R}/{{study}}/results/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.classifications.parquet",
-        distances=f"{R}/{{study}}/results/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.distances.parquet",
+        classes=f"{R}/{{study}}/results/{{task}}/{{codec}}/{{scheme}}/{{shard}}.classifications.parquet",
+        distances=f"{R}/{{study}}/results/{{task}}/{{codec}}/{{scheme}}/{{shard}}.distances.parquet",
     log:
-        f"{R}/logs/classify_pictures/{{study}}/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.log",
+        f"{R}/logs/classify_pictures/{{study}}/{{task}}/{{codec}}/{{scheme}}/{{shard}}.log",
     benchmark:
-        f"{R}/benchmarks/classify_pictures/{{study}}/{{task}}/{{codec}}/{{scheme}}/{{point}}/{{shard}}.tsv"
+        f"{R}/benchmarks/classify_pictures/{{study}}/{{task}}/{{codec}}/{{scheme}}/{{shard}}.tsv"
     wildcard_constraints:
         task="classification",
     conda:
@@ -81,8 +84,9 @@ rule classify_pictures:
         shard=lambda wildcards: int(wildcards.shard),
         network=lambda wildcards: PLAN.network(wildcards.task),
         codec=lambda wildcards: PLAN.codec(
-            wildcards.study, wildcards.codec, wildcards.scheme, [int(wildcards.point)]
+            wildcards.study, wildcards.codec, wildcards.scheme
         ),
+        points=lambda wildcards: PLAN.section(wildcards.study, wildcards.codec).points,
         block=PLAN.sketch_block,
         device=CONFIGURATION.device,
     script:
@@ -129,7 +133,7 @@ rule evaluate_features:
 rule score:
     input:
         lambda wildcards: PLAN.score_tables(*PLAN.curve(wildcards)),
-        unpack(lambda wildcards: PLAN.truth(wildcards.task)),
+        unpack(lambda wildcards: PLAN.truth(wildcards.any_study, wildcards.task)),
     output:
         scores=f"{R}/{{any_study}}/scores/{{task}}/{{codec}}/{{scheme}}.parquet",
         scores_csv=f"{R}/{{any_study}}/scores/{{task}}/{{codec}}/{{scheme}}.csv",

@@ -67,8 +67,9 @@ def verdict(row: pd.Series) -> str:
 
 
 def bd_rate_block(folder: Path) -> str:
-    """BD-rates by average precision."""
-    table = by_study(pd.read_csv(folder / "bd_rate.csv"))
+    """BD-rates by average precision, or by the first class."""
+    table = pd.read_csv(folder / "bd_rate.csv")
+    table = by_study(table[table["metric"].isin(("AP", "top1"))])
     rows = [
         [
             row["study"].replace("_", " "),

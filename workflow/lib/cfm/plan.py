@@ -16,6 +16,7 @@ from cfm.configuration.whole import Configuration
 
 ANNOTATIONS = {"detection": "instances", "segmentation": "instances", "keypoints": "person_keypoints"}
 KINDS = ("detections", "streams")
+DISTANCES = "distances"
 STREAMS, OBJECT_STREAMS = "streams", "object_streams"
 STUDIES = ("image_coding", "distillation", "feature_coding")
 GUIDANCE_CODE = "cfm.sensitivity.guidance"
@@ -133,10 +134,18 @@ class Plan:
         kinds = sorted({ANNOTATIONS[task] for task in self.picture_tasks})
         return [f"{self.data_root}/annotations/{kind}_{split}.json" for kind in kinds]
 
-    def truth(self, task: str) -> dict[str, str]:
-        """What a task is scored with: the chosen pictures, and their annotations where they are not in their table."""
-        annotations = {"annotations": self.subset_annotations(task)} if task in ANNOTATIONS else {}
-        return {"subset": self.picture_set(task).table} | annotations
+    def truth(self, study: str, task: str) -> dict[str, Any]:
+        """What a task is scored with: the chosen pictures, and their annotations where they are not in their table.
+
+        Studies that code pictures are scored against the detections in the uncompressed ones, too.
+        """
+        pictures = self.picture_set(task)
+        found: dict[str, Any] = {"subset": pictures.table}
+        if task in ANNOTATIONS:
+            found["annotations"] = self.subset_annotations(task)
+            if study in self.picture_studies:
+                found["uncompressed"] = [f"{self.results}/original/{task}/{shard}.parquet" for shard in pictures.shards]
+        return found
 
     def subset_annotations(self, task: str) -> str:
         """The annotations of the chosen pictures for a task."""
@@ -266,9 +275,8 @@ class Plan:
         return [study for study in self.studies if study != "feature_coding"]
 
     def labels(self, wildcards: Any) -> dict[str, Any]:
-        """The columns that name a setting in result tables, from a job's wildcards."""
-        point = float(wildcards.point)
-        return {name: getattr(wildcards, name) for name in ("study", "task", "codec", "scheme")} | {"point": point}
+        """The columns that name a curve in result tables, from a job's wildcards."""
+        return {name: getattr(wildcards, name) for name in ("study", "task", "codec", "scheme")}
 
     def tasks(self, study: str) -> list[str]:
         """Tasks that a study scores."""
@@ -365,29 +373,40 @@ class Plan:
         if study == "feature_coding":
             tables = {kind: [f"{folder}/{shard}.{kind}.parquet" for shard in self.shards] for kind in KINDS}
             return [labels | {"point": None, **tables}]
-        streams = f"{self.results}/{study}/{pictures.streams}/{codec}/{scheme}"
         found = "classifications" if task == "classification" else "detections"
-        return [
-            labels
-            | {
-                "point": point,
-                "detections": [f"{folder}/{point}/{shard}.{found}.parquet" for shard in pictures.shards],
-                "streams": [f"{streams}/{point}/{shard}.parquet" for shard in pictures.shards],
-            }
-            for point in self.section(study, codec).points
-        ]
+        tables = {
+            kind: [f"{folder}/{shard}.{kind}.parquet" for shard in pictures.shards] for kind in (found, DISTANCES)
+        }
+        streams = self.stream_tables(study, task, codec, scheme)
+        return [labels | {"point": None, KINDS[0]: tables[found], KINDS[1]: streams, DISTANCES: tables[DISTANCES]}]
+
+    def stream_tables(self, study: str, task: str, codec: str, scheme: str) -> list[str]:
+        """Tables of the streams of all operating points and shards that a task is scored on."""
+        pictures = self.picture_set(task)
+        folder, points = (
+            f"{self.results}/{study}/{pictures.streams}/{codec}/{scheme}",
+            self.section(study, codec).points,
+        )
+        return [f"{folder}/{point}/{shard}.parquet" for point, shard in product(points, pictures.shards)]
+
+    def packs(self, wildcards: Any) -> list[str]:
+        """The packs of a job's shard, one an operating point."""
+        study, codec, streams = wildcards.study, wildcards.codec, self.picture_set(wildcards.task).streams
+        folder = f"{self.results}/{study}/{streams}/{codec}/{wildcards.scheme}"
+        return [f"{folder}/{point}/{wildcards.shard}.zip" for point in self.section(study, codec).points]
 
     def score_tables(self, *curve: str) -> list[str]:
         """All files of `score_files`."""
-        return [file for entry in self.score_files(*curve) for kind in KINDS for file in entry[kind]]
+        entries = self.score_files(*curve)
+        return [file for entry in entries for kind in (*KINDS, DISTANCES) for file in entry.get(kind, [])]
 
     def distances(self, study: str) -> list[str]:
         """Tables of feature distances of a study."""
         folder = f"{self.results}/{study}/results"
         return [
-            f"{folder}/{task}/{codec}/{scheme}/{point}/{shard}.distances.parquet"
+            f"{folder}/{task}/{codec}/{scheme}/{shard}.distances.parquet"
             for task in self.tasks(study)
-            for codec, scheme, point in self.settings(study)
+            for codec, scheme in dict.fromkeys((codec, scheme) for codec, scheme, _ in self.settings(study))
             for shard in self.picture_set(task).shards
         ]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pycocotools import mask as mask_utilities
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -35,6 +36,8 @@ METRICS = {
     "APm": (slice(None), "medium"),
     "APl": (slice(None), "large"),
 }
+MINIMUM_SCORE = 0.3  # of detections that stand for the truth
+UNCOUNTED_AREA = 1e11  # beyond COCO's area ranges: such annotations are matched, but missing them costs nothing
 KIND_OF_TASK = {"detection": "bbox", "segmentation": "segm", "keypoints": "keypoints"}
 
 
@@ -132,6 +135,36 @@ def load_annotations(path: Path | str) -> COCO:
             return COCO(str(path))
     except (AssertionError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not a COCO annotation file ({error!r}); restore the file") from error
+
+
+def detections_as_truth(
+    annotations: COCO, detections: pd.DataFrame, kind: str, minimum_score: float = MINIMUM_SCORE
+) -> COCO:
+    """Detections in place of the annotations of the same pictures: what coding changes is measured without labels.
+
+    Parameters
+    ----------
+    annotations : COCO
+        Its pictures and categories are taken.
+    detections : pandas.DataFrame
+        Rows of the schema `detections`.
+    kind : {"bbox", "segm", "keypoints"}
+        What is matched.
+    minimum_score : float
+        Detections of a lower score are matched but do not count, so that a weak one that comes back is no false alarm.
+    """
+    truth = []
+    for number, result in enumerate(to_coco_results(detections, kind), 1):
+        x, y, width, height = result.get("bbox") or mask_utilities.toBbox(result["segmentation"]).tolist()
+        area = width * height if result["score"] >= minimum_score else UNCOUNTED_AREA
+        truth.append(
+            result | {"id": number, "area": area, "iscrowd": 0, "bbox": [x, y, width, height], "num_keypoints": 17}
+        )
+    made = COCO()
+    made.dataset = {key: annotations.dataset[key] for key in ("images", "categories")} | {"annotations": truth}
+    with contextlib.redirect_stdout(io.StringIO()):
+        made.createIndex()
+    return made
 
 
 def match_detections(

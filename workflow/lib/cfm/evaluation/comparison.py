@@ -14,7 +14,7 @@ from cfm.errors import ConfigurationError, InputError
 from cfm.evaluation.bd_rate import MINIMUM_OVERLAP, compare
 from cfm.evaluation.bd_rate_interval import BdRateInterval, interval_of
 from cfm.evaluation.bootstrap import ResampledCurve
-from cfm.evaluation.scoring import IDENTITY, UNCOMPRESSED, main_metric
+from cfm.evaluation.scoring import IDENTITY, UNCOMPRESSED, compared_metrics
 from cfm.reporting.tables import load_schema
 
 CURVE = IDENTITY[:-1]
@@ -27,9 +27,9 @@ class DrawnScores:
     Attributes
     ----------
     identity : pandas.DataFrame
-        Columns study, task, codec, scheme and point of the n settings.
+        Columns study, task, codec, scheme, point and metric of the n pairs of a setting and a metric.
     rates_bpp, qualities : (n, B) arrays
-        The task's main metric.
+        On the resamplings.
     """
 
     identity: pd.DataFrame
@@ -50,7 +50,7 @@ def load_draws(paths: Iterable[Path | str]) -> DrawnScores:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 part = {name: archive[name] for name in archive.files}
-            identity = pd.DataFrame(part["identity"], columns=IDENTITY).astype({"point": "float64"})
+            identity = pd.DataFrame(part["identity"], columns=[*IDENTITY, "metric"]).astype({"point": "float64"})
             for task in {"", *identity["task"]}:
                 drawn = (int(part["seed"]), int(part["repeats"]), part["image_ids"].tobytes() if task else b"")
                 if drawn_from.setdefault(task, drawn) != drawn:
@@ -95,7 +95,7 @@ def bd_rate_table(
     anchors: Mapping[str, Sequence[str]],
     minimum_overlap: float = MINIMUM_OVERLAP,
 ) -> pd.DataFrame:
-    """Rows of the schema `bd_rate`: every curve of a study and task against its anchors, by the task's main metric.
+    """Rows of the schema `bd_rate`: every curve of a study and task against its anchors, by each compared metric.
 
     Parameters
     ----------
@@ -113,9 +113,10 @@ def bd_rate_table(
     ConfigurationError
         If an anchor is not a curve of its study.
     """
-    coded = curves[(curves["scheme"] != UNCOMPRESSED) & (curves["metric"] == curves["task"].map(main_metric))]
+    compared = [metric in compared_metrics(task) for task, metric in zip(curves["task"], curves["metric"], strict=True)]
+    coded = curves[(curves["scheme"] != UNCOMPRESSED) & np.array(compared, bool)]
     rows = []
-    for (study, task), group in coded.groupby(["study", "task"], sort=True):
+    for (study, task, metric), group in coded.groupby(["study", "task", "metric"], sort=True):
         resampled = {
             f"{codec}/{scheme}": _resampled(points, drawn)
             for (codec, scheme), points in group.groupby(["codec", "scheme"])
@@ -125,7 +126,7 @@ def bd_rate_table(
                 one, other = resampled[anchor], resampled[test]
                 result = compare(one.rate_bpp, one.quality, other.rate_bpp, other.quality, minimum_overlap)
                 interval = interval_of(one, other, minimum_overlap) if result.comparable else None
-                labels = {"study": study, "task": task, "metric": main_metric(task), "anchor": anchor, "test": test}
+                labels = {"study": study, "task": task, "metric": metric, "anchor": anchor, "test": test}
                 rows.append(labels | asdict(result) | _interval_columns(interval))
     return pd.DataFrame(rows, columns=load_schema("bd_rate").column_names)
 
@@ -153,9 +154,9 @@ def _pairs(pattern: str, names: list[str], study: str, task: str) -> list[tuple[
 def _resampled(points: pd.DataFrame, drawn: DrawnScores) -> ResampledCurve:
     """The points of one curve with their resamplings."""
     known = pd.MultiIndex.from_frame(drawn.identity)
-    rows = known.get_indexer(pd.MultiIndex.from_frame(points[IDENTITY]))
+    rows = known.get_indexer(pd.MultiIndex.from_frame(points[[*IDENTITY, "metric"]]))
     if (rows < 0).any():
-        setting = points[IDENTITY].iloc[int(np.flatnonzero(rows < 0)[0])]
+        setting = points[[*IDENTITY, "metric"]].iloc[int(np.flatnonzero(rows < 0)[0])]
         raise InputError(f"{'/'.join(map(str, setting))}: no resampled scores of this setting; score it again")
     return ResampledCurve(
         rate_bpp=points["rate_bpp"].to_numpy(),

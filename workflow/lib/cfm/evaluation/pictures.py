@@ -6,7 +6,7 @@ picture --codec.encode--> pack of streams --codec.decode--> picture^ --network--
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,12 +77,13 @@ def evaluate_pictures(
     network: Any,
     codec: Any,
     pictures: Sequence[SourcePicture],
-    pack: Path,
+    packs: Mapping[int, Path],
     sketches: Path,
     block: int,
     category_ids: Sequence[int] | None,
+    seen: Path | None = None,
 ) -> Evaluated:
-    """Decode a shard's streams and measure what the network makes of them.
+    """Decode a shard's streams of all operating points and measure what the network makes of them.
 
     The true feature distance and IDSE refer to what the codec was given: the 4:2:0 planes of the original, or its RGB
     samples for a codec that takes these; then the error of the planes is taken after conversion.
@@ -92,35 +93,54 @@ def evaluate_pictures(
     network : task network
         See the contract in `cfm.tasks.contract`.
     codec : codec
-        The one that made the pack.
+        The one that made the packs.
     pictures : sequence of SourcePicture
         A shard.
-    pack, sketches : path
-        Streams, and the Jacobian sketches of the originals for this network.
+    packs : mapping
+        Streams by operating point.
+    sketches : path
+        The Jacobian sketches of the originals for this network, whose probes no encoder has seen.
     block : int
         Side of IDSE's luma blocks, samples.
     category_ids : sequence of int or None
         Category id of each label; None for a classifier.
+    seen : path or None
+        The sketches that guided the encoder, for IDSE by the probes that it minimised.
+
+    Raises
+    ------
+    InputError
+        If a sketch is of another picture than the file is now.
     """
-    streams = read_pack(pack)
+    streams = {point: read_pack(pack) for point, pack in packs.items()}
     frames, rows = [], []
-    progress = Progress(len(pictures), "pictures", f"evaluating {codec.name} with {network.name}")
+    progress = Progress(len(pictures) * len(packs), "pictures", f"evaluating {codec.name} with {network.name}")
     for image_id, path in pictures:
         original = to_layout(read_rgb(path), codec.layout)
-        decoded = codec.decode(streams[f"{image_id:012d}"])
+        planes = to_yuv420(original)
+        judges = {"idse": sketches} | ({"idse_seen": seen} if seen else {})
+        judges = {name: load_sketch(file, image_id) for name, file in judges.items()}
+        for sketch in judges.values():
+            sketch.check_made_for(planes)
         reference, _ = extract(network, to_rgb(original))
-        features, prepared = extract(network, to_rgb(decoded))
-        frames.append(predict(network, features, prepared, image_id, category_ids))
-        errors = picture_error(to_yuv420(decoded), to_yuv420(original))
-        sse_y = float(np.square(errors[0]).sum())
-        rows.append(
-            {
-                "image_id": image_id,
-                "feature_distance": feature_distance(features, reference),
-                "idse": idse(load_sketch(sketches, image_id), errors, block),
-                "sse": sum(float(np.square(error).sum()) for error in errors),
-                "psnr_y_db": 10 * np.log10(255**2 * errors[0].size / sse_y) if sse_y else None,
-            }
-        )
-        progress.step()
+        weights = network.objectness(reference)
+        for point, pack in streams.items():
+            decoded = codec.decode(pack[f"{image_id:012d}"])
+            features, prepared = extract(network, to_rgb(decoded))
+            frames.append(predict(network, features, prepared, image_id, category_ids).assign(point=float(point)))
+            errors = picture_error(to_yuv420(decoded), planes)
+            sse_y = float(np.square(errors[0]).sum())
+            rows.append(
+                {
+                    "point": float(point),
+                    "image_id": image_id,
+                    "feature_distance": feature_distance(features, reference),
+                    "objectness_distance": feature_distance(features, reference, weights),
+                    "idse_seen": None,
+                    "sse": sum(float(np.square(error).sum()) for error in errors),
+                    "psnr_y_db": 10 * np.log10(255**2 * errors[0].size / sse_y) if sse_y else None,
+                }
+                | {name: idse(sketch, errors, block) for name, sketch in judges.items()}
+            )
+            progress.step()
     return Evaluated(gather_detections(frames), pd.DataFrame(rows))

@@ -19,7 +19,12 @@ from cfm.reporting.drawing import (
     styled,
 )
 
-METRIC_NAMES = {"AP": "AP@[.5:.95]", "top1": "top-1 accuracy"}
+METRIC_NAMES = {
+    "AP": "AP@[.5:.95]",
+    "top1": "top-1 accuracy",
+    "AP_agreement": "AP against the uncompressed detections",
+    "fidelity_db": "feature distance [dB]",
+}
 SIZES = {"APs": "Small objects", "APm": "Medium objects", "APl": "Large objects"}
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from cfm.errors import InputError
 from cfm.evaluation.scoring import UNCOMPRESSED, main_metric
+from cfm.reporting.curve_figures import METRIC_NAMES
 from cfm.reporting.drawing import display_name, scale_name
 
 CAPTIONS = Path(__file__).parents[3] / "report"
@@ -94,11 +95,11 @@ def bd_rate_rows(bd_rate: pd.DataFrame, study: str) -> PageTable:
     for row in bd_rate[bd_rate["study"] == study].to_dict("records"):
         kept = f"{row['points_anchor']}, {row['points_test']}"
         dropped = f"{row['dropped_anchor']}, {row['dropped_test']}"
-        labels = (display_name(row["task"]), row["anchor"], row["test"])
+        labels = (display_name(row["task"]), METRIC_NAMES[row["metric"]], row["anchor"], row["test"])
         numbers = (percent(row["bd_rate_percent"]), interval(row["low"], row["high"]))
         overlap = f"{100 * row['overlap']:.0f} %"
         rows.append((*labels, *numbers, verdict(row), signed(row["bd_quality"]), overlap, kept, dropped))
-    columns = ("Task", "Anchor", "Test", "BD-rate", "95 % interval", "Verdict", "BD-accuracy")
+    columns = ("Task", "By", "Anchor", "Test", "BD-rate", "95 % interval", "Verdict", "BD-accuracy")
     columns += ("Overlap", "Points (anchor, test)", "Dropped")
     return PageTable("BD-rate", caption("bd_rate"), columns, tuple(rows))
 

@@ -164,10 +164,17 @@ def jacobian_products(
     return [torch.stack(column).cpu().numpy().astype(np.float32) for column in zip(*rows, strict=True)]
 
 
-def feature_distance(features: Sequence[Tensor], reference: Sequence[Tensor]) -> float:
-    """Squared distance of two pyramids, summed over all scales (METHODS §1, step 1)."""
+def feature_distance(
+    features: Sequence[Tensor], reference: Sequence[Tensor], weights: Sequence[Tensor] | None = None
+) -> float:
+    """Squared distance of two pyramids, summed over all scales (METHODS §1, step 1).
+
+    `weights`, such as the objectness (1, 1, h_i, w_i) of each scale, multiply the squares where they are given.
+    """
     with torch.no_grad():
-        return sum(
-            float((after.double() - before.double()).square().sum())
-            for after, before in zip(features, reference, strict=True)
-        )
+        squares = [
+            (after.double() - before.double()).square() for after, before in zip(features, reference, strict=True)
+        ]
+        if weights is not None:
+            squares = [weight * square for weight, square in zip(weights, squares, strict=True)]
+        return sum(float(square.sum()) for square in squares)
