@@ -37,8 +37,8 @@ class Metric(NamedTuple):
     ----------
     plain : bool
         Whether the distortion is a weighted squared error, one weight a plane.
-    has_frequency, has_samples : bool
-        Whether f and x count.
+    has_frequency, has_samples, has_pixels : bool
+        Whether f, x and P count.
     varies : bool
         Whether f differs by macroblock.
     sse : array (3,)
@@ -53,6 +53,8 @@ class Metric(NamedTuple):
         u.
     sketches : tuple of three arrays (K, H, W)
         g, padded to whole macroblocks.
+    pixels : tuple of three arrays (H, W)
+        P, likewise; of no rows where it does not count.
     diagonal4, diagonal8 : arrays (3, 16) and (3, 64)
         Diagonal of the small matrix of all macroblocks in the domains of the 4x4 and the 8x8 transform.
     """
@@ -60,6 +62,7 @@ class Metric(NamedTuple):
     plain: bool
     has_frequency: bool
     has_samples: bool
+    has_pixels: bool
     varies: bool
     sse: np.ndarray
     weights: np.ndarray
@@ -67,6 +70,7 @@ class Metric(NamedTuple):
     samples: np.ndarray
     factors: np.ndarray
     sketches: tuple[np.ndarray, np.ndarray, np.ndarray]
+    pixels: tuple[np.ndarray, np.ndarray, np.ndarray]
     diagonal4: np.ndarray
     diagonal8: np.ndarray
 
@@ -87,11 +91,16 @@ def metric_of(distortion: Distortion | None, height: int, width: int) -> Metric:
         _padded(np.zeros((0, height, width)) if given.sketches is None else given.sketches[p], rows, columns, side)
         for p, side in enumerate(MACROBLOCK)
     )
+    pixels = tuple(
+        np.zeros((0, 0), np.float32) if given.pixels is None else _padded(given.pixels[p][None], rows, columns, side)[0]
+        for p, side in enumerate(MACROBLOCK)
+    )
     small = given.frequency is not None or given.samples is not None or given.factors is not None
     return Metric(
-        plain=not small and given.sketches is None,
+        plain=not small and given.sketches is None and given.pixels is None,
         has_frequency=given.frequency is not None,
         has_samples=given.samples is not None,
+        has_pixels=given.pixels is not None,
         varies=varies,
         sse=np.asarray(given.sse, np.float64),
         weights=weights,
@@ -99,6 +108,7 @@ def metric_of(distortion: Distortion | None, height: int, width: int) -> Metric:
         samples=samples,
         factors=factors,
         sketches=sketches,
+        pixels=pixels,
         diagonal4=np.stack([_diagonal(TRANSFORM4, matrix) for matrix in matrices]),
         diagonal8=np.stack([_diagonal(TRANSFORM8, _four_times(matrix)) for matrix in matrices]),
     )
@@ -138,7 +148,7 @@ def _four_times(matrix: np.ndarray) -> np.ndarray:
 
 
 def _padded(plane: np.ndarray, rows: int, columns: int, side: int) -> np.ndarray:
-    """Sketches (K, h, w) extended by zeros to whole macroblocks."""
+    """Planes (K, h, w) extended by zeros to whole macroblocks."""
     if not len(plane):
         return np.zeros((0, side * rows, side * columns), np.float32)
     grown = ((0, 0), (0, side * rows - plane.shape[1]), (0, side * columns - plane.shape[2]))

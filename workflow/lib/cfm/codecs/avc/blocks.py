@@ -211,7 +211,9 @@ def search_blocks(frame, local, mb, my, mx, qp, lambda_, level_lambda, start, si
                         line, place = i + (k >> 2), j + (k & 3)
                         error[k] = source[y + line, x + place] - decoded[line * side + place]
                     part = 4 * BLOCK_Y[block] + i + BLOCK_X[block] + (j >> 2)
-                    distortion += block_distortion(flags, sse, frequency, sample_weights, rows[part], error, scratch)
+                    distortion += block_distortion(
+                        flags, sse, frequency, sample_weights[part], rows[part], error, scratch
+                    )
             cost = distortion + lambda_ * coder[COST] / BIT
             if cost < best:
                 best, best_mode = cost, mode

@@ -33,6 +33,7 @@ TRIED, TRIED_AGAIN = 4, 3
 LEVEL_SHARES = (0.8, 0.65, 1.0, 0.5, 1.25)  # of lambda, in the choice of levels: one after the other, by effort
 RETURN_BITS = 4.0  # that a macroblock of another QP than the slice's is charged
 KINDS = BEST = 3
+SIDE_OF_KIND = np.array([4, 8, 16], np.uint8)  # I4, I8, I16
 LARGEST_QP, LARGEST_EFFORT = 51, len(LEVEL_SHARES)
 BYTES_A_MACROBLOCK = 1600  # random samples of 0 and 255 take 770 at QP 0
 
@@ -190,7 +191,15 @@ def encode_picture(
     data = out[: -(-int(coder[POSITION]) // 8)].tobytes()
     coded = tuple(plane.astype(np.uint8) for plane in frame.coded)
     shown = frame.shown.astype(np.uint8)
-    return EncodedPicture(parameters + nal_unit(SLICE_IDR, data), coded, shown, counted)
+    sides = SIDE_OF_KIND[frame.kinds[1:, 1:]].repeat(4, 0).repeat(4, 1)
+    return EncodedPicture(
+        parameters + nal_unit(SLICE_IDR, data),
+        coded,
+        shown,
+        counted,
+        frame.qps.astype(np.int8),
+        sides[: -(-picture.height // 4), : -(-picture.width // 4)],
+    )
 
 
 @allocating

@@ -35,7 +35,7 @@ def luma_distortion(frame, local, my, mx, area):
         for k in range(16):
             row, column = 4 * (block >> 2) + (k >> 2), 4 * (block & 3) + (k & 3)
             error[k] = source[16 * my + row, 16 * mx + column] - area[AREA * (BESIDE + row) + BESIDE + column]
-        total += block_distortion(flags, sse, frequency, samples, rows[block], error, scratch)
+        total += block_distortion(flags, sse, frequency, samples[block], rows[block], error, scratch)
     above = beside = 0
     for i in range(1, BESIDE):
         for j in range(16):

@@ -117,5 +117,5 @@ def store_block(local, plane, place, source, block, row, column, buffer, out):
             y, x = 4 * row + i, 4 * column + j
             out[y, x] = block[4 * i + j]
             error[4 * i + j] = source[y, x] - block[4 * i + j]
-    frequency, samples, rows = local.frequency[plane], local.samples[plane], local.rows[plane]
+    frequency, samples, rows = local.frequency[plane], local.samples[plane, place], local.rows[plane]
     return block_distortion(local.flags, local.sse[plane], frequency, samples, rows[place], error, scratch)

@@ -17,10 +17,12 @@ from cfm.codecs.hevc.state import (
     HAS_DELTAS,
     HEIGHT,
     HIDES,
+    LOG2,
     LOG2_CTU,
     LOG2_GROUP,
     MOST_SPLITS,
     OPTIONS,
+    PARTS,
     START,
     TREE,
     WIDTH,
@@ -37,7 +39,7 @@ from cfm.codecs.hevc.syntax import (
     slice_header,
     video_parameters,
 )
-from cfm.codecs.hevc.tables import CHROMA_QP, LARGEST_QP, initial_states
+from cfm.codecs.hevc.tables import CHROMA_QP, LARGEST_QP, Z_ORDER, initial_states
 from cfm.codecs.hevc.tree_search import search_tree
 from cfm.codecs.kernels import general
 from cfm.codecs.metric import metric_of
@@ -183,8 +185,10 @@ def encode_picture(
     out[: len(header)] = header
     coder = new_coder(counting=False)
     coder[POSITION] = 8 * len(header)
+    sides = np.zeros((height // 4, width // 4), np.uint8)
     counted = encode_slice(
         frame,
+        sides,
         metric,
         new_local(metric),
         new_record(TREE),
@@ -196,11 +200,22 @@ def encode_picture(
     )
     data = out[: -(-int(coder[POSITION]) // 8)].tobytes()
     coded = tuple(plane.astype(np.uint8) for plane in frame.coded)
-    return EncodedPicture(parameters + nal_unit(SLICE_IDR, data), coded, None, counted)
+    last = [np.minimum(np.arange(1, count + 1, 2), count - 1) for count in frame.qps.shape]
+    return EncodedPicture(
+        parameters + nal_unit(SLICE_IDR, data),
+        coded,
+        None,
+        counted,
+        frame.qps[np.ix_(*last)],
+        sides[: -(-picture.height // 4), : -(-picture.width // 4)],
+    )
 
 
-def encode_slice(frame, metric, local, tree, work, coder, out, states, settings) -> float:
-    """Search and code all coding tree blocks; returns the bits that the search counted."""
+def encode_slice(frame, sides, metric, local, tree, work, coder, out, states, settings) -> float:
+    """Search and code all coding tree blocks; returns the bits that the search counted.
+
+    sides: those of the prediction blocks of 4x4 units, written.
+    """
     height, width, log2 = (int(frame.options[name]) for name in (HEIGHT, WIDTH, LOG2_CTU))
     side, counted, begin = 1 << log2, 0, frame.slice_state.copy()
     trial, counter = tree.states[0, 3], work.coders[0]
@@ -217,8 +232,16 @@ def encode_slice(frame, metric, local, tree, work, coder, out, states, settings)
             counted += int(counter[COST])
             frame.slice_state[:] = begin
             code_tree(coder, out, states, frame, tree, y, x)
+            fill_sides(tree, y, x, side, sides)
             end_block(coder, out, y + side >= height and x + side >= width)
     return counted / BIT
+
+
+def fill_sides(tree: np.record, y: int, x: int, side: int, sides: np.ndarray) -> None:
+    """Write the sides of a coding tree block's luma prediction blocks."""
+    area = sides[y // 4 : (y + side) // 4, x // 4 : (x + side) // 4]
+    z = Z_ORDER[: area.shape[0], : area.shape[1]]
+    area[:] = 1 << (tree.units[z, LOG2] - tree.units[z, PARTS])
 
 
 @general

@@ -10,7 +10,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cfm.codecs.block_distortion import FLAGS, LANES, NORM4, PLAIN, VARIES, add_spread, block_distortion, filled_up
+from cfm.codecs.block_distortion import (
+    FLAGS,
+    LANES,
+    NORM4,
+    PIXELS,
+    PLAIN,
+    VARIES,
+    add_pixels,
+    add_spread,
+    block_distortion,
+    filled_up,
+)
 from cfm.codecs.hevc.state import new_record
 from cfm.codecs.hevc.tables import SIZES, orthonormal
 from cfm.codecs.kernels import general, inlined, kernel
@@ -30,13 +41,16 @@ SHARED = np.dtype(
         ("switches", np.uint8, (1, FLAGS)),  # see `cfm.codecs.block_distortion`
         ("sse", np.float64, (3,)),  # weight of the squared error, by plane
         ("weights", np.float32, (3, 16)),  # of macroblocks of 16x16 luma samples
-        # By macroblock: weights of the integer transform's coefficients and of samples.
+        # Weights of the integer transform's coefficients by macroblock, and of samples by block.
         ("frequency", np.float64, (3, 16, 16)),
-        ("samples", np.float64, (3, 16, 16)),
+        ("samples", np.float64, (BLOCKS, 16)),
         # By macroblock: weights of the orthonormal transform's coefficients, where they differ.
         ("spectra", np.float32, (3, 16, 16)),
         # See `cfm.codecs.metric.shares_of`.
         ("shares", np.float32, (KINDS, 32, 4)),
+        # Weights of single samples, and squares of the rows of each kind's transform, one a column.
+        ("pixels", np.float32, (3, 64, 64)),
+        ("powers", np.float32, (KINDS, 32, 32)),
         # Distortion of an error of 1 in a coefficient by the matrix that all blocks share, of weight 1.
         ("still", np.float32, (3, KINDS, 1024)),
         # Sums over the blocks of 4 of products of a basis function with itself, by (row, row).
@@ -44,6 +58,7 @@ SHARED = np.dtype(
         # Room to work in.
         ("average", np.float32, (256,)),
         ("half", np.float32, (32, 16)),
+        ("line", np.float32, (1, 32)),
     ]
 )
 
@@ -83,12 +98,14 @@ def new_local(metric: Metric) -> Local:
         parts = rows.reshape(len(rows), -1, 4)
         squares[kind, : len(rows)] = np.einsum("ubi,ubj->uij", parts, parts).reshape(-1, 16)
         shared.shares[kind, : len(rows)] = shares_of(rows)
+        shared.powers[kind, : len(rows), : len(rows)] = np.square(rows.T)
         for plane in range(3):
             # (row, row) by (column, column)
             matrix = matrices[plane].reshape(4, 4, 4, 4).transpose(0, 2, 1, 3).reshape(16, 16)
             found = squares[kind, : len(rows)] @ matrix @ squares[kind, : len(rows)].T
             still[plane, kind, : found.size] = found.ravel()
-    shared.switches[0] = metric.plain, metric.has_frequency, metric.has_samples, metric.varies
+    has_samples = metric.has_samples or metric.has_pixels
+    shared.switches[0] = metric.plain, metric.has_frequency, has_samples, metric.varies, metric.has_pixels
     shared.sse[:] = metric.sse
     shared.weights[:] = 1
     return Local(shared, np.zeros((BLOCKS, 16, count)), np.zeros((BLOCKS if sketches else 0, 256), np.float32))
@@ -117,8 +134,9 @@ def localise(metric, y, x, ctu, local):
             for k in range(16):
                 local.shared.frequency[plane, square, k] = weight * frequency[k] / NORM4[k]
                 local.shared.spectra[plane, square, k] = weight * frequency[k]
-                local.shared.samples[plane, square, k] = weight * metric.samples[plane, k]
             root = np.sqrt(weight)
+            if metric.has_samples or metric.has_pixels:
+                _fill_samples(metric, plane, square, top, left, weight, local)
             if used + factors == 0:
                 continue
             for inside in range(scale * scale):
@@ -133,6 +151,23 @@ def localise(metric, y, x, ctu, local):
                         rows[k, sketch] = sketched[sketch, top + 4 * block_y + (k >> 2), left + 4 * block_x + (k & 3)]
                 if sketches:
                     _sum_products(rows, used, local.matrices[block])
+
+
+@general
+def _fill_samples(metric, plane, square, top, left, weight, local):
+    """Bring the weights of the samples of a macroblock of the coding tree block at (top, left) of a plane."""
+    scale = 4 if plane == 0 else 2
+    pixels, shared = metric.pixels[plane], local.shared
+    for inside in range(scale * scale):
+        block_y = scale * (square >> 2) + inside // scale
+        block_x = scale * (square & 3) + inside % scale
+        block = FIRST[plane] + SIDE[plane] * block_y + block_x
+        for k in range(16):
+            shared.samples[block, k] = weight * metric.samples[plane, k]
+            if metric.has_pixels:
+                y, x = 4 * block_y + (k >> 2), 4 * block_x + (k & 3)
+                shared.pixels[plane, y, x] = pixels[top + y, left + x]
+                shared.samples[block, k] += shared.pixels[plane, y, x]
 
 
 @general
@@ -180,6 +215,9 @@ def level_weights(local, plane, kind, y, x, side, out):
         out[k] = squared + weight * still[k]
     if local.shared.switches[0, VARIES]:
         _add_spectra(local, plane, kind, y >> scale, x >> scale, max(1, side >> scale), 4 * side, out)
+    if local.shared.switches[0, PIXELS]:
+        pixels, powers = local.shared.pixels[plane], local.shared.powers[kind]
+        add_pixels(pixels, 4 * y, 4 * x, powers, 4 * side, local.shared.line[0], out)
     if len(local.matrices) == 0:
         return
     mean, half, squares = local.shared.average, local.shared.half, local.shared.squares[kind]
@@ -240,7 +278,7 @@ def distortion_of(local, plane, block_y, block_x, source, y, x, samples, side, e
         return local.shared.sse[plane] * squared_error(source, y, x, samples, side)
     total, scale = 0.0, (2 if plane == 0 else 1)
     flags, sse = local.shared.switches[0], local.shared.sse[plane]
-    frequency, weights, rows = local.shared.frequency[plane], local.shared.samples[plane], local.rows
+    frequency, weights, rows = local.shared.frequency[plane], local.shared.samples, local.rows
     for row in range(side >> 2):
         for column in range(side >> 2):
             for i in range(4):
@@ -249,7 +287,7 @@ def distortion_of(local, plane, block_y, block_x, source, y, x, samples, side, e
                     error[4 * i + j] = source[y + 4 * row + i, x + 4 * column + j] - decoded
             square = 4 * ((block_y + row) >> scale) + ((block_x + column) >> scale)
             block = FIRST[plane] + SIDE[plane] * (block_y + row) + block_x + column
-            total += block_distortion(flags, sse, frequency[square], weights[square], rows[block], error, scratch)
+            total += block_distortion(flags, sse, frequency[square], weights[block], rows[block], error, scratch)
     return total
 
 
