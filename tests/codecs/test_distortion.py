@@ -18,6 +18,7 @@ def everything(seed=0, **changes):
     rng = np.random.default_rng(seed)
     values = {
         "sse": np.array([0.3, 0.6, 0.5]),
+        "plain": np.array([1.0, 4.8, 7.6]),
         "weights": rng.uniform(0.2, 3, (3, 3, 4)),
         "frequency": rng.uniform(0.1, 1, (3, 16)),
         "samples": rng.uniform(0.1, 0.5, (3, 16)),
@@ -65,8 +66,8 @@ def test_the_kernel_computes_the_formula(plane, changes):
     for block in range(side * side):
         error = rng.integers(-40, 40, 16).astype(np.int32)
         found = block_distortion(
-            local.flags,
-            local.sse[plane],
+            local.flags[0],
+            local.sse[0, plane],
             local.frequency[plane],
             local.samples[plane, block],
             local.rows[plane, block],
@@ -121,7 +122,7 @@ def test_a_file_gives_back_what_was_saved(tmp_path, changes):
     data = everything(**changes)
     save_distortion(tmp_path / "a.npz", data)
     found = load_distortion(tmp_path / "a.npz")
-    for name in ("sse", "weights", "frequency", "samples", "factors"):
+    for name in ("sse", "weights", "frequency", "samples", "factors", "plain"):
         np.testing.assert_array_equal(getattr(found, name), getattr(data, name))
     for ours, theirs in zip(found.sketches, data.sketches, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6)
@@ -140,6 +141,8 @@ def test_a_file_gives_back_what_was_saved(tmp_path, changes):
         ({"frequency": np.full((3, 16), np.nan)}, "frequency has values that are not finite"),
         ({"frequency": np.ones((3, 4, 3, 16))}, "frequency is 3x4x3x16, not 3x3x4x16"),
         ({"frequency": -frequency_by_macroblock()}, "frequency has values below 0"),
+        ({"plain": np.ones(2)}, "plain is 2, not 3"),
+        ({"plain": np.array([1, -1, 1.0])}, "plain has values below 0"),
         ({"samples": np.full((3, 16), -1.0)}, "samples has values below 0"),
         ({"sketches": tuple(np.full((1, h, w), np.inf) for h, w in SHAPES)}, "finite"),
         ({"pixels": tuple(np.ones((1, *shape)) for shape in SHAPES)}, "pixels of y is 1x40x56, not 40x56"),

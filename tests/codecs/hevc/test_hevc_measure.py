@@ -6,7 +6,7 @@ import pytest
 from cfm.codecs.distortion import Distortion
 from cfm.codecs.hevc.measure import COSINE, SINE, SKIP, distortion_of, level_weights, localise, new_local
 from cfm.codecs.hevc.tables import orthonormal
-from cfm.codecs.metric import TRANSFORM4, metric_of
+from cfm.codecs.metric import PARTITION, TRANSFORM4, metric_of
 from cfm.codecs.picture import plane_shapes
 
 HEIGHT, WIDTH = 90, 120
@@ -84,7 +84,8 @@ def test_the_distortion_of_a_block_is_that_of_its_samples(plane, kind, side, y, 
     localise(metric, 0, 64, 64, local)
     source = rng.integers(0, 256, (side, side)).astype(np.int16)
     samples = np.clip(source + rng.integers(-9, 9, source.shape), 0, 255).astype(np.int16)
-    found = distortion_of(local, plane, y // 4, x // 4, source, 0, 0, samples.ravel(), side, scratch[0], scratch[1])
+    place = (plane, y // 4, x // 4)
+    found = distortion_of(local, PARTITION, *place, source, 0, 0, samples.ravel(), side, scratch[0], scratch[1])
     squares, unit = np.square(source.astype(float) - samples), 16 if plane == 0 else 8
     expected = (squares * (data.sse[plane] + pixels_at(data, plane, side, y, x))).sum()
     for i in range(side):

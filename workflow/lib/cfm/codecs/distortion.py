@@ -16,17 +16,20 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from cfm.codecs.picture import Picture
-from cfm.errors import InputError
+from cfm.errors import ConfigurationError, InputError
 from cfm.provenance import atomic_path
 
 PLANES = ("y", "cb", "cr")
+WEIGHTS, MATRICES = ("sse", "plain"), ("weights", "frequency", "samples", "factors")
 FORMAT = 1
+DECISIONS = ("partition", "mode", "levels", "delta_qp")  # that can use the data or leave them
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Distortion:
         by a weight of its own, which fits the squared error as people see it.
     pixels : tuple of arrays (h, w), (ceil(h / 2), ceil(w / 2)) twice, or None
         P: weights of single samples, float32.
+    plain : array (3,)
+        Weight of the squared error in Y, Cb and Cr where a decision leaves the data and `sse` out; see `DECISIONS`.
 
     Raises
     ------
@@ -71,10 +76,12 @@ class Distortion:
     sketches: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
     weighs_chroma: bool = False
     pixels: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    plain: np.ndarray = field(default_factory=lambda: np.ones(3))
 
     def __post_init__(self) -> None:
         rows, columns = -(-self.height // 16), -(-self.width // 16)
         self._check("sse", (3,))
+        self._check("plain", (3,))
         self._check("weights", (3, rows, columns))
         by_macroblock = np.ndim(self.frequency) == 4
         self._check("frequency", (3, rows, columns, 16) if by_macroblock else (3, 16))
@@ -115,9 +122,16 @@ def _check_array(name: str, values: np.ndarray, shape: tuple[int | None, ...], s
         raise InputError(f"distortion: {name} has values below 0; make the file again")
 
 
+def check_decisions(decisions: Sequence[str]) -> None:
+    """Raise `ConfigurationError` where one of the names is none of `DECISIONS`."""
+    for name in decisions:
+        if name not in DECISIONS:
+            raise ConfigurationError(f"no decision is called {name!r}; name some of {', '.join(DECISIONS)}")
+
+
 def save_distortion(path: Path | str, distortion: Distortion) -> None:
     """Write an .npz: `format`, `height`, `width` and what there is; planes as `sketches_y`, `pixels_y` and so on."""
-    arrays = {name: getattr(distortion, name) for name in ("sse", "weights", "frequency", "samples", "factors")}
+    arrays = {name: getattr(distortion, name) for name in (*WEIGHTS, *MATRICES)}
     for kind in ("sketches", "pixels"):
         for name, plane in zip(PLANES, getattr(distortion, kind) or (), strict=False):
             arrays[f"{kind}_{name}"] = plane.astype(np.float32)
@@ -159,7 +173,7 @@ def load_distortion(path: Path | str) -> Distortion:
             for kind in ("sketches", "pixels")
             if f"{kind}_y" in found
         }
-        arrays = {name: found.get(name) for name in ("weights", "frequency", "samples", "factors")}
+        arrays = {name: found.get(name) for name in MATRICES}
         weighs_chroma = bool(found.get("weighs_chroma", False))
         return Distortion(
             int(found["height"]),
@@ -167,6 +181,7 @@ def load_distortion(path: Path | str) -> Distortion:
             found["sse"],
             **arrays,
             **planes,
+            plain=found.get("plain", np.ones(3)),
             weighs_chroma=weighs_chroma,
         )
     except InputError as error:

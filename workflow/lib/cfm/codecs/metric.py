@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from cfm.codecs.distortion import Distortion
+from cfm.codecs.distortion import DECISIONS, Distortion, check_decisions
 
 MACROBLOCK = (16, 8, 8)  # samples of a side, by plane
 
@@ -36,13 +37,15 @@ class Metric(NamedTuple):
     Attributes
     ----------
     plain : bool
-        Whether the distortion is a weighted squared error, one weight a plane.
+        Whether the distortion is a weighted squared error, one weight a plane, in all decisions.
+    uses : array (4,) bool
+        Which of `DECISIONS` use the data.
     has_frequency, has_samples, has_pixels : bool
         Whether f, x and P count.
     varies : bool
         Whether f differs by macroblock.
-    sse : array (3,)
-        Weight of the squared error.
+    sse, plain_sse : arrays (3,)
+        Weight of the squared error in decisions that use the data, and in others.
     weights : array (3, rows, columns)
         Weight of a macroblock.
     frequency : array (3, rows, columns, 16)
@@ -60,11 +63,13 @@ class Metric(NamedTuple):
     """
 
     plain: bool
+    uses: np.ndarray
     has_frequency: bool
     has_samples: bool
     has_pixels: bool
     varies: bool
     sse: np.ndarray
+    plain_sse: np.ndarray
     weights: np.ndarray
     frequency: np.ndarray
     samples: np.ndarray
@@ -75,8 +80,23 @@ class Metric(NamedTuple):
     diagonal8: np.ndarray
 
 
-def metric_of(distortion: Distortion | None, height: int, width: int) -> Metric:
-    """The metric of a distortion, or of the plain squared error, for a picture of height x width luma samples."""
+def sse_by_decision(metric: Metric) -> np.ndarray:
+    """Weight of the squared error, (4, 3) by decision and plane."""
+    return np.where(metric.uses[:, None], metric.sse, metric.plain_sse)
+
+
+# Places of `DECISIONS`: of the partition, the modes, the levels, and of the QP of a block.
+PARTITION, MODES, LEVELS, DELTA_QP = range(len(DECISIONS))
+
+
+def metric_of(distortion: Distortion | None, height: int, width: int, decisions: Sequence[str] = DECISIONS) -> Metric:
+    """The metric of a distortion, or of the plain squared error, for a picture of height x width luma samples.
+
+    decisions: those that use the data; the others use the squared error, weighted by `Distortion.plain`.
+    Raises `ConfigurationError` where there is no such decision.
+    """
+    check_decisions(decisions)
+    uses = np.array([distortion is None or name in decisions for name in DECISIONS])
     rows, columns = -(-height // 16), -(-width // 16)
     given = distortion or Distortion(height, width)
     frequency = np.zeros((3, 16)) if given.frequency is None else given.frequency.astype(np.float64)
@@ -97,12 +117,14 @@ def metric_of(distortion: Distortion | None, height: int, width: int) -> Metric:
     )
     small = given.frequency is not None or given.samples is not None or given.factors is not None
     return Metric(
-        plain=not small and given.sketches is None and given.pixels is None,
+        plain=not uses.any() or not (small or given.sketches is not None or given.pixels is not None),
+        uses=uses,
         has_frequency=given.frequency is not None,
         has_samples=given.samples is not None,
         has_pixels=given.pixels is not None,
         varies=varies,
         sse=np.asarray(given.sse, np.float64),
+        plain_sse=np.asarray(given.plain, np.float64),
         weights=weights,
         frequency=frequency,
         samples=samples,

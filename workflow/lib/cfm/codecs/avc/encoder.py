@@ -17,7 +17,7 @@ from cfm.codecs.avc.state import CHROMA, I8, KIND, PREVIOUS_QP, copy_macroblock,
 from cfm.codecs.avc.syntax import SLICE_IDR, nal_unit, picture_parameters, sequence_parameters, slice_header
 from cfm.codecs.avc.tables import CHROMA_QP, initial_states
 from cfm.codecs.cabac import BIT, POSITION, encode_terminate, new_coder
-from cfm.codecs.distortion import Distortion
+from cfm.codecs.distortion import DECISIONS, Distortion
 from cfm.codecs.encoded import EncodedPicture, padded
 from cfm.codecs.kernels import allocating
 from cfm.codecs.metric import metric_of
@@ -130,6 +130,7 @@ def encode_picture(
     cabac: bool = True,
     deblocking: bool = True,
     effort: int = 1,
+    decisions: Sequence[str] = DECISIONS,
 ) -> EncodedPicture:
     """Code a picture of 8-bit 4:2:0.
 
@@ -151,18 +152,25 @@ def encode_picture(
         Whether the decoder filters the edges of blocks.
     effort : int
         1 to `LARGEST_EFFORT`: how many ways to choose its levels are tried in a macroblock, with more modes.
+    decisions : sequence of str
+        Those of `DECISIONS` that use the distortion's data, others the squared error weighted by `Distortion.plain`:
+        "partition" is the kind of macroblock, "mode" the choice of luma and chroma modes, "levels" that of levels,
+        "delta_qp" that of the QP, with the trials of `effort`. What is coded of a macroblock's chroma or of its AC
+        levels is decided with the mode.
 
     Raises
     ------
     InputError
         If the distortion is of another size, or the picture larger than AVC allows.
+    ConfigurationError
+        If no delta gives a QP that there is, or there is no decision of a name.
     """
     if distortion is not None:
         distortion.check_fits(picture)
     parameters = sequence_parameters(picture.height, picture.width) + picture_parameters(cabac, chroma_offset)
     planes = tuple(padded(plane, 8 if index else 16) for index, plane in enumerate(picture.planes))
     frame = new_frame(planes, qp)
-    metric = metric_of(distortion, picture.height, picture.width)
+    metric = metric_of(distortion, picture.height, picture.width, decisions)
     writer = slice_header(qp, deblocking)
     header = np.frombuffer(writer.aligned(1 if cabac else 0), np.uint8)
     out = np.zeros(len(header) + 64 + BYTES_A_MACROBLOCK * (planes[0].size // 256), np.uint8)
@@ -215,7 +223,9 @@ def encode_slice(frame, metric, local, candidates, coder, out, states, settings)
         for mx in range(columns):
             if not metric.plain:
                 localise(metric, my, mx, local)
-            frame.luma_weights[my, mx] = local.diagonal4[0].mean()
+            with_data, without = local.diagonal4[0].mean(), local.plain4[0].mean()
+            for decision in range(len(metric.uses)):
+                frame.luma_weights[decision, my, mx] = with_data if metric.uses[decision] else without
             counted += choose_macroblock(frame, local, candidates, my, mx, states, settings)
             last = my == rows - 1 and mx == columns - 1
             if settings.cabac:
@@ -246,7 +256,7 @@ def choose_macroblock(frame, local, candidates, my, mx, states, settings):
     best for the macroblock, whose later blocks are predicted from it and whose edges are filtered.
     """
     least, bits = np.inf, 0
-    costs = np.zeros(KINDS)
+    costs = np.zeros((2, KINDS))
     tried, chroma_mode = settings.tried, -1
     deltas = len(settings.deltas)
     for trial in range(deltas + len(settings.level_shares) - 1):
@@ -256,7 +266,7 @@ def choose_macroblock(frame, local, candidates, my, mx, states, settings):
             frame, local, candidates, my, mx, settings.qp + delta, share, states, settings, tried, chroma_mode, costs
         )
         # Whoever leaves the slice's QP has to come back to it.
-        cost = costs[chosen] + (settings.lambda_ * settings.return_bits if delta else 0.0)
+        cost = costs[1, chosen] + (settings.lambda_ * settings.return_bits if delta else 0.0)
         if cost < least:
             least, bits = cost, coded
             copy_macroblock(candidates[chosen], candidates[BEST])
@@ -264,5 +274,5 @@ def choose_macroblock(frame, local, candidates, my, mx, states, settings):
             tried, chroma_mode = settings.tried_again, candidates[chosen].head[CHROMA]
             for kind in range(KINDS):
                 if kind != chosen:
-                    costs[kind] = np.inf
+                    costs[:, kind] = np.inf
     return bits

@@ -13,7 +13,7 @@ import numpy as np
 from cfm.codecs.avc.tables import STEP4, STEP8, ZIGZAG4, ZIGZAG8
 from cfm.codecs.block_distortion import LANES, NORM4, add_pixels, add_spread, filled_up, forward4
 from cfm.codecs.kernels import allocating, kernel
-from cfm.codecs.metric import ROWS4, ROWS8, Metric, shares_of
+from cfm.codecs.metric import LEVELS, ROWS4, ROWS8, Metric, shares_of, sse_by_decision
 
 SHARES8 = shares_of(ROWS8)
 SQUARES4, SQUARES8 = (np.ascontiguousarray(np.square(rows).T) for rows in (ROWS4, ROWS8))
@@ -24,10 +24,12 @@ class Local(NamedTuple):
 
     Attributes
     ----------
-    flags : array (FLAGS,) bool
-        See `cfm.codecs.block_distortion`.
-    sse : array (3,)
-        Weight of the squared error, by plane.
+    uses : array (4,) bool
+        Which decisions use the data.
+    flags : array (4, FLAGS) bool
+        See `cfm.codecs.block_distortion`; by decision.
+    sse : array (4, 3)
+        Weight of the squared error, by decision and plane.
     frequency : array (3, 16)
         Weights of the integer transform's coefficients.
     samples : array (3, 16, 16)
@@ -37,10 +39,15 @@ class Local(NamedTuple):
         zeros to multiples of `LANES`.
     diagonal4, diagonal8 : arrays (3, 16, 16) and (4, 64)
         Distortion of an error of 1 in an orthonormal coefficient of a block, of 4x4 in all planes, of 8x8 in luma.
+    plain4 : array (3, 16, 16)
+        The same without the data.
+    level4, level8 : arrays (3, 16, 16) and (4, 64)
+        The same for the choice of levels.
     half : array (4, 8, N)
         For `add_squares`.
     """
 
+    uses: np.ndarray
     flags: np.ndarray
     sse: np.ndarray
     frequency: np.ndarray
@@ -48,28 +55,35 @@ class Local(NamedTuple):
     rows: np.ndarray
     diagonal4: np.ndarray
     diagonal8: np.ndarray
+    plain4: np.ndarray
+    level4: np.ndarray
+    level8: np.ndarray
     half: np.ndarray
 
 
 def new_local(metric: Metric) -> Local:
     """A local distortion of the size that a metric needs."""
     count = filled_up(len(metric.sketches[0])) + filled_up(metric.factors.shape[1])
+    has_samples = metric.has_samples or metric.has_pixels
+    diagonal4, plain4 = (np.ones((3, 16, 16)) * sse[:, None, None] for sse in (metric.sse, metric.plain_sse))
+    diagonal8, plain8 = (np.ones((4, 64)) * sse[0] for sse in (metric.sse, metric.plain_sse))
     return Local(
+        uses=metric.uses,
         flags=np.array(
             [
-                metric.plain,
-                metric.has_frequency,
-                metric.has_samples or metric.has_pixels,
-                metric.varies,
-                metric.has_pixels,
+                (metric.plain or not used, metric.has_frequency, has_samples, metric.varies, metric.has_pixels)
+                for used in metric.uses
             ]
         ),
-        sse=metric.sse,
+        sse=sse_by_decision(metric),
         frequency=np.zeros((3, 16)),
         samples=np.zeros((3, 16, 16)),
         rows=np.zeros((3, 16, 16, count)),
-        diagonal4=np.ones((3, 16, 16)) * metric.sse[:, None, None],
-        diagonal8=np.ones((4, 64)) * metric.sse[0],
+        diagonal4=diagonal4,
+        diagonal8=diagonal8,
+        plain4=plain4,
+        level4=diagonal4 if metric.uses[LEVELS] else plain4,
+        level8=diagonal8 if metric.uses[LEVELS] else plain8,
         half=np.empty((4, 8, count)),
     )
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cfm.codecs.cabac import BIT, COST, POSITION, encode_terminate, new_coder
-from cfm.codecs.distortion import Distortion
+from cfm.codecs.distortion import DECISIONS, Distortion
 from cfm.codecs.encoded import EncodedPicture, padded
 from cfm.codecs.hevc.coding_tree import code_tree
 from cfm.codecs.hevc.measure import localise, new_local
@@ -135,6 +135,7 @@ def encode_picture(
     ctu: int = 64,
     deblocking: bool = True,
     effort: int = 1,
+    decisions: Sequence[str] = DECISIONS,
 ) -> EncodedPicture:
     """Code a picture of 8-bit 4:2:0.
 
@@ -156,11 +157,18 @@ def encode_picture(
         Whether the decoder filters the edges of blocks.
     effort : int
         1 to `LARGEST_EFFORT`.
+    decisions : sequence of str
+        Those of `DECISIONS` that use the distortion's data, others the squared error weighted by `Distortion.plain`:
+        "partition" is the split of coding and prediction units and of transforms, "mode" the choice of luma and chroma
+        modes, "levels" that of levels, "delta_qp" that of the QP, with the trials of `effort`. Whether a transform is
+        skipped belongs to the partition, and to the QP where levels are chosen anew for it.
 
     Raises
     ------
     InputError
         If the distortion is of another size, or the picture larger than HEVC allows.
+    ConfigurationError
+        If no delta gives a QP that there is, or there is no decision of a name.
     """
     if distortion is not None:
         distortion.check_fits(picture)
@@ -179,7 +187,7 @@ def encode_picture(
     options[LOG2_GROUP], options[HAS_DELTAS] = GROUP if several else log2_ctu, several
     options[HIDES], options[CHROMA_OFFSET], options[MOST_SPLITS] = 1, chroma_offset, SPLITS
     frame = new_frame(planes, qp, options)
-    metric = metric_of(distortion, picture.height, picture.width)
+    metric = metric_of(distortion, picture.height, picture.width, decisions)
     header = np.frombuffer(slice_header(qp, deblocking), np.uint8)
     out = np.zeros(len(header) + 64 + BYTES_A_UNIT * (height * width // 64), np.uint8)
     out[: len(header)] = header

@@ -22,10 +22,11 @@ from cfm.codecs.block_distortion import (
     block_distortion,
     filled_up,
 )
+from cfm.codecs.distortion import DECISIONS
 from cfm.codecs.hevc.state import new_record
 from cfm.codecs.hevc.tables import SIZES, orthonormal
 from cfm.codecs.kernels import general, inlined, kernel
-from cfm.codecs.metric import Metric, shared_matrices, shares_of
+from cfm.codecs.metric import LEVELS, Metric, shared_matrices, shares_of, sse_by_decision
 
 # Kinds of transforms, for what an error of a coefficient costs.
 SINE, SKIP, COSINE = 0, 1, 0  # a cosine transform's kind is COSINE + log2 of its side
@@ -38,8 +39,9 @@ BLOCKS = 384
 # What has a fixed size of a `Local`.
 SHARED = np.dtype(
     [
-        ("switches", np.uint8, (1, FLAGS)),  # see `cfm.codecs.block_distortion`
-        ("sse", np.float64, (3,)),  # weight of the squared error, by plane
+        ("uses", np.uint8, (1, len(DECISIONS))),  # which decisions use the data
+        ("switches", np.uint8, (len(DECISIONS), FLAGS)),  # see `cfm.codecs.block_distortion`; by decision
+        ("sse", np.float64, (len(DECISIONS), 3)),  # weight of the squared error, by decision and plane
         ("weights", np.float32, (3, 16)),  # of macroblocks of 16x16 luma samples
         # Weights of the integer transform's coefficients by macroblock, and of samples by block.
         ("frequency", np.float64, (3, 16, 16)),
@@ -105,8 +107,11 @@ def new_local(metric: Metric) -> Local:
             found = squares[kind, : len(rows)] @ matrix @ squares[kind, : len(rows)].T
             still[plane, kind, : found.size] = found.ravel()
     has_samples = metric.has_samples or metric.has_pixels
-    shared.switches[0] = metric.plain, metric.has_frequency, has_samples, metric.varies, metric.has_pixels
-    shared.sse[:] = metric.sse
+    shared.uses[0] = metric.uses
+    for decision, used in enumerate(metric.uses):
+        plain = metric.plain or not used
+        shared.switches[decision] = plain, metric.has_frequency, has_samples, metric.varies, metric.has_pixels
+    shared.sse[:] = sse_by_decision(metric)
     shared.weights[:] = 1
     return Local(shared, np.zeros((BLOCKS, 16, count)), np.zeros((BLOCKS if sketches else 0, 256), np.float32))
 
@@ -198,9 +203,9 @@ def level_weights(local, plane, kind, y, x, side, out):
         Written, in raster order. Weights, f and sketches are taken as spread evenly over the block, which is exact in
         4x4.
     """
-    squared = local.shared.sse[plane]
+    squared = local.shared.sse[LEVELS, plane]
     count = 16 * side * side
-    if local.shared.switches[0, PLAIN]:
+    if local.shared.switches[LEVELS, PLAIN]:
         for k in range(count):
             out[k] = squared
         return
@@ -213,9 +218,9 @@ def level_weights(local, plane, kind, y, x, side, out):
     still = local.shared.still[plane, kind]
     for k in range(count):
         out[k] = squared + weight * still[k]
-    if local.shared.switches[0, VARIES]:
+    if local.shared.switches[LEVELS, VARIES]:
         _add_spectra(local, plane, kind, y >> scale, x >> scale, max(1, side >> scale), 4 * side, out)
-    if local.shared.switches[0, PIXELS]:
+    if local.shared.switches[LEVELS, PIXELS]:
         pixels, powers = local.shared.pixels[plane], local.shared.powers[kind]
         add_pixels(pixels, 4 * y, 4 * x, powers, 4 * side, local.shared.line[0], out)
     if len(local.matrices) == 0:
@@ -257,14 +262,22 @@ def _add_spectra(local, plane, kind, top, left, macroblocks, side, out):
     add_spread(mean, local.shared.shares[kind], side, local.shared.half, out)
 
 
+@inlined
+def alike(local, decision, other):
+    """Whether two decisions have the same distortion."""
+    return local.shared.uses[0, decision] == local.shared.uses[0, other]
+
+
 @general
-def distortion_of(local, plane, block_y, block_x, source, y, x, samples, side, error, scratch):
+def distortion_of(local, decision, plane, block_y, block_x, source, y, x, samples, side, error, scratch):
     """Distortion of a block's decoded samples.
 
     Parameters
     ----------
     local : Local
         The distortion.
+    decision : int
+        Which one it is for, see `cfm.codecs.metric`.
     plane, block_y, block_x : int
         Plane and place, in 4x4 blocks of the plane of the coding tree block.
     source : array (h, w)
@@ -274,10 +287,10 @@ def distortion_of(local, plane, block_y, block_x, source, y, x, samples, side, e
     error, scratch : arrays (16,)
         Overwritten.
     """
-    if local.shared.switches[0, PLAIN]:
-        return local.shared.sse[plane] * squared_error(source, y, x, samples, side)
+    if local.shared.switches[decision, PLAIN]:
+        return local.shared.sse[decision, plane] * squared_error(source, y, x, samples, side)
     total, scale = 0.0, (2 if plane == 0 else 1)
-    flags, sse = local.shared.switches[0], local.shared.sse[plane]
+    flags, sse = local.shared.switches[decision], local.shared.sse[decision, plane]
     frequency, weights, rows = local.shared.frequency[plane], local.shared.samples, local.rows
     for row in range(side >> 2):
         for column in range(side >> 2):
