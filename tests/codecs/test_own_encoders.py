@@ -5,17 +5,16 @@ import shutil
 import subprocess
 import sys
 import zlib
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.codecs.stress import SIZES, decoded_matches, picture_of, weighted
+from tests.codecs.stress import SIZES, picture_of, weighted
 
 from cfm.codecs import kernels
 from cfm.codecs.annex_b import annex_b_unit, last_unit
-from cfm.codecs.distortion import DECISIONS, Distortion
+from cfm.codecs.distortion import Distortion
 from cfm.codecs.picture import Picture
 from cfm.codecs.registry import OWN, make_codec
 from cfm.codecs.sealed import MARK, SEAL_CONTENT, SEALS, codec_of
@@ -129,50 +128,6 @@ def test_maps_say_which_qps_were_chosen(encode_picture):
     assert qps.shape == (6, 7)
     assert set(np.unique(qps)) <= {28, 32, 36}
     assert qps[:, 4:].mean() < qps[:, :4].mean() - 3
-
-
-def ablated(height, width):
-    """Data that differ from the squared error in everything."""
-    return replace(weighted(height, width), plain=np.array([0.9, 1.5, 2.0]), weighs_chroma=True)
-
-
-OPTIONS = {"deltas": (-3, 0, 3), "effort": 2}
-
-
-def test_decisions_without_data_are_those_of_the_plain_weights(encode_picture):
-    picture, data = picture_of("textured", 67, 83), ablated(67, 83)
-    plain = Distortion(67, 83, sse=data.plain, weighs_chroma=True)
-    assert (
-        encode_picture(picture, 34, data, **OPTIONS, decisions=()).stream
-        == encode_picture(picture, 34, plain, **OPTIONS).stream
-    )
-    # Where all the data are a weighted squared error, too, other decisions may use it.
-    other = Distortion(67, 83, sse=np.array([0.3, 2, 2]), plain=data.plain, weighs_chroma=True)
-    some = [("partition",), ("mode", "levels"), DECISIONS]
-    assert len({encode_picture(picture, 34, other, **OPTIONS, decisions=used).stream for used in some}) == 3
-
-
-def test_data_that_are_the_plain_weights_decide_alike(encode_picture):
-    picture, weights = picture_of("textured", 67, 83), np.array([0.7, 1.5, 1.2])
-    data = Distortion(
-        67, 83, weights, plain=weights, pixels=tuple(np.zeros(p.shape, np.float32) for p in picture.planes)
-    )
-    bits = [
-        len(encode_picture(picture, 34, data, **OPTIONS, decisions=used).stream)
-        for used in ((), ("partition",), ("mode",), ("levels",), ("delta_qp",), DECISIONS)
-    ]
-    assert max(bits) < 1.005 * min(bits)
-
-
-def test_each_decision_alone_changes_the_stream_and_it_decodes(encode_picture, name):
-    picture, data = picture_of("textured", 91, 75), ablated(91, 75)
-    uses = [(), *((decision,) for decision in DECISIONS), DECISIONS]
-    coded = [encode_picture(picture, 30, data, **OPTIONS, decisions=used, deblocking=False) for used in uses]
-    assert len({encoded.stream for encoded in coded}) == len(uses)
-    decoder = {"avc": "h264", "hevc": "hevc"}[name]
-    assert all(decoded_matches(encoded, decoder) for encoded in coded)
-    with pytest.raises(ConfigurationError, match="no decision is called 'modes'"):
-        encode_picture(picture, 34, data, decisions=("modes",))
 
 
 def test_data_that_weigh_chroma_replace_the_encoders_own_weight(encode_picture):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cfm.codecs.distortion import Distortion
-from cfm.codecs.hevc.measure import COSINE, SINE, SKIP, distortion_of, level_weights, localise, new_local
+from cfm.codecs.hevc.local import COSINE, SINE, SKIP, localise, new_local
+from cfm.codecs.hevc.measure import distortion_of, level_weights
 from cfm.codecs.hevc.tables import orthonormal
 from cfm.codecs.metric import PARTITION, TRANSFORM4, metric_of
 from cfm.codecs.picture import plane_shapes

@@ -7,9 +7,9 @@ For the error e of a block b of plane p in macroblock m
 
 with T the orthonormal 4x4 transform of AVC, f weights in its domain, x weights of samples, u a matrix's low-rank
 factors, g sketches of a Jacobian and P weights of single samples, such as the sums of the squares of sketches (METHODS
-§1, after the IDSE-RDO paper). Without any of them D is the sum of squared
-errors. An encoder adds lambda times the bits, with the lambda of its own quantiser: whoever makes the data sees to it
-that D is of the size of the squared error on average.
+§1, after the IDSE-RDO paper). Without any of them D is the sum of squared errors. An encoder adds lambda times the
+bits, with the lambda of its own quantiser: whoever makes the data sees to it that D is of the size of the squared error
+on average.
 """
 
 from __future__ import annotations

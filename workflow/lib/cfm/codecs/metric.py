@@ -10,6 +10,8 @@ import numpy as np
 from cfm.codecs.distortion import DECISIONS, Distortion, check_decisions
 
 MACROBLOCK = (16, 8, 8)  # samples of a side, by plane
+# Places of `DECISIONS`: of the partition, the modes, the levels, and of the QP of a block.
+PARTITION, MODES, LEVELS, DELTA_QP = range(len(DECISIONS))
 
 # The rows of the forward transforms of AVC, of length 1.
 _ROWS4 = np.array([[1, 1, 1, 1], [2, 1, -1, -2], [1, -1, -1, 1], [1, -2, 2, -1]], float)
@@ -80,15 +82,6 @@ class Metric(NamedTuple):
     diagonal8: np.ndarray
 
 
-def sse_by_decision(metric: Metric) -> np.ndarray:
-    """Weight of the squared error, (4, 3) by decision and plane."""
-    return np.where(metric.uses[:, None], metric.sse, metric.plain_sse)
-
-
-# Places of `DECISIONS`: of the partition, the modes, the levels, and of the QP of a block.
-PARTITION, MODES, LEVELS, DELTA_QP = range(len(DECISIONS))
-
-
 def metric_of(distortion: Distortion | None, height: int, width: int, decisions: Sequence[str] = DECISIONS) -> Metric:
     """The metric of a distortion, or of the plain squared error, for a picture of height x width luma samples.
 
@@ -99,12 +92,12 @@ def metric_of(distortion: Distortion | None, height: int, width: int, decisions:
     uses = np.array([distortion is None or name in decisions for name in DECISIONS])
     rows, columns = -(-height // 16), -(-width // 16)
     given = distortion or Distortion(height, width)
-    frequency = np.zeros((3, 16)) if given.frequency is None else given.frequency.astype(np.float64)
+    frequency = _numbers(given.frequency, 3, 16)
     if frequency.ndim == 2 or frequency[0].size == 16:
         frequency = frequency.reshape(3, 1, 1, 16)
-    samples = np.zeros((3, 16)) if given.samples is None else given.samples.astype(np.float64)
-    factors = np.zeros((3, 0, 16)) if given.factors is None else given.factors.astype(np.float64)
-    weights = np.ones((3, rows, columns)) if given.weights is None else given.weights.astype(np.float64)
+    samples = _numbers(given.samples, 3, 16)
+    factors = _numbers(given.factors, 3, 0, 16)
+    weights = np.ones((3, rows, columns)) if given.weights is None else _numbers(given.weights)
     varies = frequency[0].size > 16
     matrices = shared_matrices(varies, frequency, samples, factors)
     sketches = tuple(
@@ -123,8 +116,8 @@ def metric_of(distortion: Distortion | None, height: int, width: int, decisions:
         has_samples=given.samples is not None,
         has_pixels=given.pixels is not None,
         varies=varies,
-        sse=np.asarray(given.sse, np.float64),
-        plain_sse=np.asarray(given.plain, np.float64),
+        sse=_numbers(given.sse),
+        plain_sse=_numbers(given.plain),
         weights=weights,
         frequency=frequency,
         samples=samples,
@@ -134,6 +127,16 @@ def metric_of(distortion: Distortion | None, height: int, width: int, decisions:
         diagonal4=np.stack([_diagonal(TRANSFORM4, matrix) for matrix in matrices]),
         diagonal8=np.stack([_diagonal(TRANSFORM8, _four_times(matrix)) for matrix in matrices]),
     )
+
+
+def sse_by_decision(metric: Metric) -> np.ndarray:
+    """Weight of the squared error, (4, 3) by decision and plane."""
+    return np.where(metric.uses[:, None], metric.sse, metric.plain_sse)
+
+
+def _numbers(values: np.ndarray | None, *shape: int) -> np.ndarray:
+    """Values as one type of array, for which kernels are compiled once; zeros where there are none."""
+    return np.zeros(shape) if values is None else np.ascontiguousarray(values, np.float64)
 
 
 def shared_matrices(varies: bool, frequency: np.ndarray, samples: np.ndarray, factors: np.ndarray) -> list[np.ndarray]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cfm.codecs.avc.encoder import LARGEST_EFFORT, encode_picture
+from cfm.codecs.avc.encoder import encode_picture
+from cfm.codecs.avc.settings import LARGEST_EFFORT
 from cfm.codecs.distortion import DECISIONS, Distortion
 from cfm.codecs.encoded import EncodedPicture
 from cfm.codecs.picture import Picture

@@ -18,6 +18,8 @@ from cfm.codecs.kernels import allocating, copy_line
 from cfm.codecs.metric import DELTA_QP, MODES, PARTITION
 
 TRIED16 = 2  # of the four modes of 16x16 prediction
+KINDS = 3
+PARTITION_COST, QP_COST, BITS = range(3)  # rows of the costs of kinds
 SPARE = 1.05  # a search is given up where a part costs so many times the best found
 
 
@@ -91,14 +93,14 @@ def search_macroblock(frame, local, candidates, my, mx, qp, share, states, setti
         Modes of a 4x4 or 8x8 block that are tried in full.
     chroma_mode : int
         The one that is tried; -1 for all.
-    costs : array (2, 3)
+    costs : array (3, KINDS)
         By kind of macroblock: kinds whose cost is infinite are left out; the costs of the others are written, as the
-        choice of the kind and as that of the QP has them.
+        choice of the kind and as that of the QP has them, and what their bits cost.
 
     Returns
     -------
-    int, float
-        The best kind, and what its bits cost.
+    int
+        The best kind.
     """
     coder, no_output = np.zeros(FIELDS, np.int64), np.empty(0, np.uint8)
     coder[COUNTING] = 1
@@ -114,18 +116,18 @@ def search_macroblock(frame, local, candidates, my, mx, qp, share, states, setti
     )
     # Costs of different distortions do not compare.
     uses = local.uses
-    comparable = uses[MODES] == uses[PARTITION]
+    gives_up = settings.gives_up and uses[MODES] == uses[PARTITION]
     apart = uses[DELTA_QP] != uses[PARTITION] or uses[DELTA_QP] != uses[MODES]
-    best, chosen, bits = np.inf, 0, 0
+    best, chosen = np.inf, 0
     # The cheapest search first: the others can be given up by its cost.
     for kind in (I16, I8, I4):
-        if costs[0, kind] == np.inf:
+        if costs[PARTITION_COST, kind] == np.inf:
             continue
         mb = candidates[kind]
         if kind == I16:
             pattern = search16(frame, local, mb, my, mx, qp, lambda_, level_lambda, states, TRIED16, cabac)
         else:
-            limit = SPARE * (best - weight * chroma_error) if comparable else np.inf
+            limit = SPARE * (best - weight * chroma_error) if gives_up else np.inf
             pattern = search_blocks(
                 frame, local, mb, my, mx, qp, lambda_, level_lambda, states, kind + 1, tried, cabac, limit
             )
@@ -150,10 +152,11 @@ def search_macroblock(frame, local, candidates, my, mx, qp, share, states, setti
         frame.slice_state[:] = kept
         luma_error = luma_distortion(frame, local, PARTITION, my, mx, area)
         costs[:, kind] = luma_error + weight * chroma_error + lambda_ * coder[COST] / BIT
+        costs[BITS, kind] = coder[COST]
         if apart:
             luma_error = luma_distortion(frame, local, DELTA_QP, my, mx, area)
             own_error = chroma_distortion(frame, local, DELTA_QP, my, mx, mb)
-            costs[1, kind] = luma_error + weight * own_error + lambda_ * coder[COST] / BIT
-        if costs[0, kind] < best:
-            best, chosen, bits = costs[0, kind], kind, coder[COST]
-    return chosen, bits
+            costs[QP_COST, kind] = luma_error + weight * own_error + lambda_ * coder[COST] / BIT
+        if costs[PARTITION_COST, kind] < best:
+            best, chosen = costs[PARTITION_COST, kind], kind
+    return chosen

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from cfm.codecs.cabac import BIN_COST, COST, encode_bin
-from cfm.codecs.hevc.measure import COSINE, SINE, SKIP, distortion_of, level_weights
+from cfm.codecs.hevc.local import COSINE, SINE, SKIP
+from cfm.codecs.hevc.measure import distortion_of, level_weights
 from cfm.codecs.hevc.prediction import filter_references, gather_references, predict, uses_filtered
 from cfm.codecs.hevc.quantise import choose_levels
 from cfm.codecs.hevc.residual import code_residual

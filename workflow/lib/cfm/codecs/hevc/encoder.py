@@ -11,7 +11,8 @@ from cfm.codecs.cabac import BIT, COST, POSITION, encode_terminate, new_coder
 from cfm.codecs.distortion import DECISIONS, Distortion
 from cfm.codecs.encoded import EncodedPicture, padded
 from cfm.codecs.hevc.coding_tree import code_tree
-from cfm.codecs.hevc.measure import localise, new_local
+from cfm.codecs.hevc.judged import judged_by
+from cfm.codecs.hevc.local import localise, new_local
 from cfm.codecs.hevc.state import (
     CHROMA_OFFSET,
     HAS_DELTAS,
@@ -41,6 +42,7 @@ from cfm.codecs.hevc.syntax import (
 )
 from cfm.codecs.hevc.tables import CHROMA_QP, LARGEST_QP, Z_ORDER, initial_states
 from cfm.codecs.hevc.tree_search import search_tree
+from cfm.codecs.judge import Judge
 from cfm.codecs.kernels import general
 from cfm.codecs.metric import metric_of
 from cfm.codecs.picture import Picture
@@ -136,6 +138,7 @@ def encode_picture(
     deblocking: bool = True,
     effort: int = 1,
     decisions: Sequence[str] = DECISIONS,
+    judge: Judge | None = None,
 ) -> EncodedPicture:
     """Code a picture of 8-bit 4:2:0.
 
@@ -162,11 +165,14 @@ def encode_picture(
         "partition" is the split of coding and prediction units and of transforms, "mode" the choice of luma and chroma
         modes, "levels" that of levels, "delta_qp" that of the QP, with the trials of `effort`. Whether a transform is
         skipped belongs to the partition, and to the QP where levels are chosen anew for it.
+    judge : Judge or None
+        Who chooses the split into coding and prediction units and the QPs in place of the distortion, see
+        `cfm.codecs.hevc.judged`; for a few pictures.
 
     Raises
     ------
     InputError
-        If the distortion is of another size, or the picture larger than HEVC allows.
+        If the distortion is of another size, the picture larger than HEVC allows, or a judge gives no distortions.
     ConfigurationError
         If no delta gives a QP that there is, or there is no decision of a name.
     """
@@ -205,6 +211,7 @@ def encode_picture(
         out,
         initial_states(qp),
         settings,
+        search_tree if judge is None else judged_by(judge, (picture.height, picture.width)),
     )
     data = out[: -(-int(coder[POSITION]) // 8)].tobytes()
     coded = tuple(plane.astype(np.uint8) for plane in frame.coded)
@@ -219,10 +226,10 @@ def encode_picture(
     )
 
 
-def encode_slice(frame, sides, metric, local, tree, work, coder, out, states, settings) -> float:
+def encode_slice(frame, sides, metric, local, tree, work, coder, out, states, settings, search) -> float:
     """Search and code all coding tree blocks; returns the bits that the search counted.
 
-    sides: those of the prediction blocks of 4x4 units, written.
+    sides: those of the prediction blocks of 4x4 units, written; search: `search_tree` or what does the same.
     """
     height, width, log2 = (int(frame.options[name]) for name in (HEIGHT, WIDTH, LOG2_CTU))
     side, counted, begin = 1 << log2, 0, frame.slice_state.copy()
@@ -233,7 +240,7 @@ def encode_slice(frame, sides, metric, local, tree, work, coder, out, states, se
                 localise(metric, y, x, side, local)
             begin[:] = frame.slice_state
             tree.states[6 - log2, START] = trial[:] = states
-            search_tree(frame, tree, work, local, settings, y, x)
+            search(frame, tree, work, local, settings, y, x)
             frame.slice_state[:] = begin
             counter[COST] = 0
             code_tree(counter, work.outputs[0], trial, frame, tree, y, x)

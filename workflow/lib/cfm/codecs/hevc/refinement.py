@@ -64,7 +64,8 @@ def refine(frame, tree, work, local, settings, z, y, x, log2, cost, before, stat
         copy_line(begin, slice_state)
         copy_line(before, states)
         qp = settings.qp + delta
-        found = recode_group(frame, tree, work, local, settings, z, y, x, log2, qp, share, states)
+        error, bits = recode_group(frame, tree, work, local, settings, z, y, x, log2, qp, share, states)
+        found = error + settings.lambda_ * bits / BIT
         # Whoever leaves the first QP has to come back to it.
         found += settings.lambda_ * settings.return_bits if is_delta else 0.0
         last = found < least
@@ -84,7 +85,9 @@ def refine(frame, tree, work, local, settings, z, y, x, log2, cost, before, stat
 
 @general
 def recode_group(frame, tree, work, local, settings, z_group, y, x, log2_group, qp, share, states):
-    """Choose the levels of the coding units of a block at a QP, by a share of lambda; returns the cost.
+    """Choose the levels of the coding units of a block at a QP, by a share of lambda.
+
+    Returns the distortion, as the choice of the QP has it, and what the bits cost.
 
     `states` and the slice's state follow.
     """
@@ -112,7 +115,7 @@ def recode_group(frame, tree, work, local, settings, z_group, y, x, log2_group, 
         code_unit(work.coders[0], work.outputs[0], states, frame, tree, z, top, left, log2)
         bits += work.coders[0, COST]
         z += count
-    return error + settings.lambda_ * bits / BIT
+    return error, bits
 
 
 @general
