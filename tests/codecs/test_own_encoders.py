@@ -83,6 +83,53 @@ def test_frequency_weights_of_a_macroblock_move_the_error_there(encode_picture):
     assert errors[1][:, :64].mean() > 1.1 * errors[0][:, :64].mean()
 
 
+def test_weights_of_samples_move_the_error(encode_picture):
+    picture = picture_of("textured", 97, 127)
+    pixels = tuple(np.full(plane.shape, 0.2, np.float32) for plane in picture.planes)
+    for plane, column in zip(pixels, (60, 30, 30), strict=True):
+        plane[:, column:] = 5
+    data = Distortion(97, 127, np.full(3, 0.02), pixels=pixels)
+    errors = [luma_error(encode_picture(picture, 36, data), picture) for data in (None, data)]
+    assert errors[1][:, 64:].mean() < 0.9 * errors[0][:, 64:].mean()
+    assert errors[1][:, :60].mean() > 1.1 * errors[0][:, :60].mean()
+
+
+def test_weights_of_samples_that_are_alike_are_a_squared_error(encode_picture):
+    picture = picture_of("textured", 64, 96)
+    pixels = tuple(np.full(plane.shape, 0.75, np.float32) for plane in picture.planes)
+    plain, same = (
+        encode_picture(picture, 33),
+        encode_picture(picture, 33, Distortion(64, 96, np.full(3, 0.25), pixels=pixels)),
+    )
+    assert len(same.stream) == pytest.approx(len(plain.stream), rel=0.01)
+    assert np.square(plain.planes[0].astype(float) - same.planes[0]).mean() < 1
+
+
+def test_maps_say_what_was_decided(encode_picture, name):
+    rng = np.random.default_rng(0)
+    planes = [np.full(plane.shape, 90, np.uint8) for plane in picture_of("flat", 131, 200).planes]
+    planes[0][64:128, 128:192] = 255 * rng.integers(0, 2, (64, 64))
+    encoded = encode_picture(Picture(tuple(planes), "yuv420", 8), 30)
+    assert encoded.qps.shape == (9, 13)
+    assert encoded.qps.dtype == np.int8
+    assert (encoded.qps == 30).all()
+    assert encoded.sides.shape == (33, 50)
+    assert (encoded.sides[4:12, 4:28] == (64 if name == "hevc" else 16)).all()
+    assert encoded.sides[16:32, 32:48].mean() < 9
+    assert set(np.unique(encoded.sides)) <= {4, 8, 16, 32, 64}
+
+
+def test_maps_say_which_qps_were_chosen(encode_picture):
+    picture = picture_of("textured", 96, 112)
+    weights = np.full((3, 6, 7), 0.05)
+    weights[:, :, 4:] = 8
+    data = Distortion(96, 112, np.full(3, 0.02), weights, np.ones((3, 16)))
+    qps = encode_picture(picture, 32, data, deltas=(-4, 0, 4)).qps
+    assert qps.shape == (6, 7)
+    assert set(np.unique(qps)) <= {28, 32, 36}
+    assert qps[:, 4:].mean() < qps[:, :4].mean() - 3
+
+
 def test_data_that_weigh_chroma_replace_the_encoders_own_weight(encode_picture):
     picture = picture_of("textured", 96, 128)
 
@@ -241,6 +288,9 @@ def test_what_cannot_be_coded_is_refused(name):
         ({"effort": 0}, "effort 0"),
         ({"effort": 9}, "effort 9"),
         ({"preset": "slow"}, "preset"),
+        ({"decisions": ()}, "no decisions; name some of partition, mode, levels, delta_qp"),
+        ({"decisions": ("mode", "")}, "no decision is called ''; name some of partition"),
+        ({"decisions": "mode"}, "no decision is called 'm'"),
     ],
 )
 def test_options_out_of_range_are_refused(name, options, words):

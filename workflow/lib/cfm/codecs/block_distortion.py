@@ -9,9 +9,9 @@ import numpy as np
 
 from cfm.codecs.kernels import inlined, kernel
 
-# Whether the distortion is a squared error alone, whether weights in the transform's domain and of samples count, and
-# whether the former differ by macroblock.
-PLAIN, FREQUENCY, SAMPLES, VARIES, FLAGS = range(5)
+# Whether the distortion is a squared error alone, whether weights in the transform's domain and of samples count,
+# whether the former differ by macroblock, and whether single samples have weights.
+PLAIN, FREQUENCY, SAMPLES, VARIES, PIXELS, FLAGS = range(6)
 LANES = 4  # products that are summed up side by side
 
 # Squared norms of the basis functions of `forward4`: they make coefficients orthonormal.
@@ -63,6 +63,36 @@ def add_spread(frequency, shares, side, half, out):
         for v in range(side):
             first = h0 * shares[v, 0] + h1 * shares[v, 1]
             out[side * u + v] += first + (h2 * shares[v, 2] + h3 * shares[v, 3])
+
+
+@kernel
+def add_pixels(pixels, top, left, squares, side, half, out):
+    """Add to the weights of a transform's coefficients what weights of single samples amount to.
+
+    Parameters
+    ----------
+    pixels : array (h, w)
+        Weights of samples; those of the block at (top, left) are taken.
+    squares : array (side or more, side or more)
+        Squares of the transform's rows, one a column.
+    side : int
+        Of the transform.
+    half : array (side or more,)
+        Overwritten.
+    out : array (side * side or more,)
+        Weights in raster order.
+    """
+    for u in range(side):
+        for j in range(side):
+            half[j] = 0
+        for i in range(side):
+            factor = squares[i, u]
+            for j in range(side):
+                half[j] += factor * pixels[top + i, left + j]
+        for j in range(side):
+            factor = half[j]
+            for v in range(side):
+                out[side * u + v] += factor * squares[j, v]
 
 
 @inlined

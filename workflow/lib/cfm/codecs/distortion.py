@@ -2,29 +2,34 @@
 
 For the error e of a block b of plane p in macroblock m
 
-    D(e) = sse_p |e|^2 + w_pm (sum_k f_pmk (T e)_k^2 + sum_i x_pi e_i^2 + sum_r (u_pr . e)^2) + sum_j (g_jb . e)^2
+    D(e) = sse_p |e|^2 + w_pm (sum_k f_pmk (T e)_k^2 + sum_i x_pi e_i^2 + sum_r (u_pr . e)^2)
+           + sum_j (g_jb . e)^2 + sum_i P_bi e_i^2
 
 with T the orthonormal 4x4 transform of AVC, f weights in its domain, x weights of samples, u a matrix's low-rank
-factors and g sketches of a Jacobian (METHODS §1, after the IDSE-RDO paper). Without any of them D is the sum of squared
-errors. An encoder adds lambda times the bits, with the lambda of its own quantiser: whoever makes the data sees to it
-that D is of the size of the squared error on average.
+factors, g sketches of a Jacobian and P weights of single samples, such as the sums of the squares of sketches (METHODS
+§1, after the IDSE-RDO paper). Without any of them D is the sum of squared errors. An encoder adds lambda times the
+bits, with the lambda of its own quantiser: whoever makes the data sees to it that D is of the size of the squared error
+on average.
 """
 
 from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from cfm.codecs.picture import Picture
-from cfm.errors import InputError
+from cfm.errors import ConfigurationError, InputError
 from cfm.provenance import atomic_path
 
 PLANES = ("y", "cb", "cr")
+WEIGHTS, MATRICES = ("sse", "plain"), ("weights", "frequency", "samples", "factors")
 FORMAT = 1
+DECISIONS = ("partition", "mode", "levels", "delta_qp")  # that can use the data or leave them
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,10 @@ class Distortion:
     weighs_chroma : bool
         Whether the data say what chroma is worth beside luma; otherwise an encoder multiplies the distortion of chroma
         by a weight of its own, which fits the squared error as people see it.
+    pixels : tuple of arrays (h, w), (ceil(h / 2), ceil(w / 2)) twice, or None
+        P: weights of single samples, float32.
+    plain : array (3,)
+        Weight of the squared error in Y, Cb and Cr where a decision leaves the data and `sse` out; see `DECISIONS`.
 
     Raises
     ------
@@ -66,20 +75,24 @@ class Distortion:
     factors: np.ndarray | None = None
     sketches: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
     weighs_chroma: bool = False
+    pixels: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    plain: np.ndarray = field(default_factory=lambda: np.ones(3))
 
     def __post_init__(self) -> None:
         rows, columns = -(-self.height // 16), -(-self.width // 16)
         self._check("sse", (3,))
+        self._check("plain", (3,))
         self._check("weights", (3, rows, columns))
         by_macroblock = np.ndim(self.frequency) == 4
         self._check("frequency", (3, rows, columns, 16) if by_macroblock else (3, 16))
         self._check("samples", (3, 16))
         self._check("factors", (3, None, 16), signed=True)
         half = ((self.height + 1) // 2, (self.width + 1) // 2)
-        for name, plane, shape in zip(
-            PLANES, self.sketches or (), [(self.height, self.width), half, half], strict=False
-        ):
+        shapes = ((self.height, self.width), half, half)
+        for name, plane, shape in zip(PLANES, self.sketches or (), shapes, strict=False):
             _check_array(f"sketches of {name}", plane, (None, *shape), signed=True)
+        for name, plane, shape in zip(PLANES, self.pixels or (), shapes, strict=False):
+            _check_array(f"pixels of {name}", plane, shape, signed=False)
         if self.sketches and len({plane.shape[0] for plane in self.sketches}) > 1:
             raise InputError("distortion: the planes have different numbers of sketches; make the file again")
 
@@ -109,11 +122,19 @@ def _check_array(name: str, values: np.ndarray, shape: tuple[int | None, ...], s
         raise InputError(f"distortion: {name} has values below 0; make the file again")
 
 
+def check_decisions(decisions: Sequence[str]) -> None:
+    """Raise `ConfigurationError` where one of the names is none of `DECISIONS`."""
+    for name in decisions:
+        if name not in DECISIONS:
+            raise ConfigurationError(f"no decision is called {name!r}; name some of {', '.join(DECISIONS)}")
+
+
 def save_distortion(path: Path | str, distortion: Distortion) -> None:
-    """Write an .npz: `format`, `height`, `width` and what there is; sketches as `sketches_y`, ..._cb, ..._cr."""
-    arrays = {name: getattr(distortion, name) for name in ("sse", "weights", "frequency", "samples", "factors")}
-    for name, plane in zip(PLANES, distortion.sketches or (), strict=False):
-        arrays[f"sketches_{name}"] = plane.astype(np.float32)
+    """Write an .npz: `format`, `height`, `width` and what there is; planes as `sketches_y`, `pixels_y` and so on."""
+    arrays = {name: getattr(distortion, name) for name in (*WEIGHTS, *MATRICES)}
+    for kind in ("sketches", "pixels"):
+        for name, plane in zip(PLANES, getattr(distortion, kind) or (), strict=False):
+            arrays[f"{kind}_{name}"] = plane.astype(np.float32)
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(
             file,
@@ -147,15 +168,20 @@ def load_distortion(path: Path | str) -> Distortion:
             found = {name: archive[name] for name in archive.files}
         if int(found["format"]) != FORMAT:
             raise InputError(f"{path}: a distortion file of version {int(found['format'])}; make it again")
-        sketches = tuple(found[f"sketches_{name}"] for name in PLANES) if "sketches_y" in found else None
-        arrays = {name: found.get(name) for name in ("weights", "frequency", "samples", "factors")}
+        planes = {
+            kind: tuple(found[f"{kind}_{name}"] for name in PLANES)
+            for kind in ("sketches", "pixels")
+            if f"{kind}_y" in found
+        }
+        arrays = {name: found.get(name) for name in MATRICES}
         weighs_chroma = bool(found.get("weighs_chroma", False))
         return Distortion(
             int(found["height"]),
             int(found["width"]),
             found["sse"],
             **arrays,
-            sketches=sketches,
+            **planes,
+            plain=found.get("plain", np.ones(3)),
             weighs_chroma=weighs_chroma,
         )
     except InputError as error:

@@ -20,12 +20,18 @@ class EncodedPicture(NamedTuple):
         Luma as a decoder shows it, of the coded size; None where the encoder does not filter it.
     counted_bits : float
         Bits of the slice's data as the decisions counted them.
+    qps : array (ceil(h / 16), ceil(w / 16)) int8
+        QP of each macroblock; of the last coding unit of each group of 16x16 in HEVC.
+    sides : array (ceil(h / 4), ceil(w / 4)) uint8
+        Side of the luma prediction block that each 4x4 block of samples lies in: 4, 8, 16, 32 or 64.
     """
 
     stream: bytes
     planes: tuple[np.ndarray, np.ndarray, np.ndarray]
     shown_luma: np.ndarray | None
     counted_bits: float
+    qps: np.ndarray
+    sides: np.ndarray
 
 
 def padded(plane: np.ndarray, multiple: int) -> np.ndarray:

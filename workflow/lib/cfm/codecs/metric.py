@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from cfm.codecs.distortion import Distortion
+from cfm.codecs.distortion import DECISIONS, Distortion, check_decisions
 
 MACROBLOCK = (16, 8, 8)  # samples of a side, by plane
+# Places of `DECISIONS`: of the partition, the modes, the levels, and of the QP of a block.
+PARTITION, MODES, LEVELS, DELTA_QP = range(len(DECISIONS))
 
 # The rows of the forward transforms of AVC, of length 1.
 _ROWS4 = np.array([[1, 1, 1, 1], [2, 1, -1, -2], [1, -1, -1, 1], [1, -2, 2, -1]], float)
@@ -36,13 +39,15 @@ class Metric(NamedTuple):
     Attributes
     ----------
     plain : bool
-        Whether the distortion is a weighted squared error, one weight a plane.
-    has_frequency, has_samples : bool
-        Whether f and x count.
+        Whether the distortion is a weighted squared error, one weight a plane, in all decisions.
+    uses : array (4,) bool
+        Which of `DECISIONS` use the data.
+    has_frequency, has_samples, has_pixels : bool
+        Whether f, x and P count.
     varies : bool
         Whether f differs by macroblock.
-    sse : array (3,)
-        Weight of the squared error.
+    sse, plain_sse : arrays (3,)
+        Weight of the squared error in decisions that use the data, and in others.
     weights : array (3, rows, columns)
         Weight of a macroblock.
     frequency : array (3, rows, columns, 16)
@@ -53,55 +58,85 @@ class Metric(NamedTuple):
         u.
     sketches : tuple of three arrays (K, H, W)
         g, padded to whole macroblocks.
+    pixels : tuple of three arrays (H, W)
+        P, likewise; of no rows where it does not count.
     diagonal4, diagonal8 : arrays (3, 16) and (3, 64)
         Diagonal of the small matrix of all macroblocks in the domains of the 4x4 and the 8x8 transform.
     """
 
     plain: bool
+    uses: np.ndarray
     has_frequency: bool
     has_samples: bool
+    has_pixels: bool
     varies: bool
     sse: np.ndarray
+    plain_sse: np.ndarray
     weights: np.ndarray
     frequency: np.ndarray
     samples: np.ndarray
     factors: np.ndarray
     sketches: tuple[np.ndarray, np.ndarray, np.ndarray]
+    pixels: tuple[np.ndarray, np.ndarray, np.ndarray]
     diagonal4: np.ndarray
     diagonal8: np.ndarray
 
 
-def metric_of(distortion: Distortion | None, height: int, width: int) -> Metric:
-    """The metric of a distortion, or of the plain squared error, for a picture of height x width luma samples."""
+def metric_of(distortion: Distortion | None, height: int, width: int, decisions: Sequence[str] = DECISIONS) -> Metric:
+    """The metric of a distortion, or of the plain squared error, for a picture of height x width luma samples.
+
+    decisions: those that use the data; the others use the squared error, weighted by `Distortion.plain`.
+    Raises `ConfigurationError` where there is no such decision.
+    """
+    check_decisions(decisions)
+    uses = np.array([distortion is None or name in decisions for name in DECISIONS])
     rows, columns = -(-height // 16), -(-width // 16)
     given = distortion or Distortion(height, width)
-    frequency = np.zeros((3, 16)) if given.frequency is None else given.frequency.astype(np.float64)
+    frequency = _numbers(given.frequency, 3, 16)
     if frequency.ndim == 2 or frequency[0].size == 16:
         frequency = frequency.reshape(3, 1, 1, 16)
-    samples = np.zeros((3, 16)) if given.samples is None else given.samples.astype(np.float64)
-    factors = np.zeros((3, 0, 16)) if given.factors is None else given.factors.astype(np.float64)
-    weights = np.ones((3, rows, columns)) if given.weights is None else given.weights.astype(np.float64)
+    samples = _numbers(given.samples, 3, 16)
+    factors = _numbers(given.factors, 3, 0, 16)
+    weights = np.ones((3, rows, columns)) if given.weights is None else _numbers(given.weights)
     varies = frequency[0].size > 16
     matrices = shared_matrices(varies, frequency, samples, factors)
     sketches = tuple(
         _padded(np.zeros((0, height, width)) if given.sketches is None else given.sketches[p], rows, columns, side)
         for p, side in enumerate(MACROBLOCK)
     )
+    pixels = tuple(
+        np.zeros((0, 0), np.float32) if given.pixels is None else _padded(given.pixels[p][None], rows, columns, side)[0]
+        for p, side in enumerate(MACROBLOCK)
+    )
     small = given.frequency is not None or given.samples is not None or given.factors is not None
     return Metric(
-        plain=not small and given.sketches is None,
+        plain=not uses.any() or not (small or given.sketches is not None or given.pixels is not None),
+        uses=uses,
         has_frequency=given.frequency is not None,
         has_samples=given.samples is not None,
+        has_pixels=given.pixels is not None,
         varies=varies,
-        sse=np.asarray(given.sse, np.float64),
+        sse=_numbers(given.sse),
+        plain_sse=_numbers(given.plain),
         weights=weights,
         frequency=frequency,
         samples=samples,
         factors=factors,
         sketches=sketches,
+        pixels=pixels,
         diagonal4=np.stack([_diagonal(TRANSFORM4, matrix) for matrix in matrices]),
         diagonal8=np.stack([_diagonal(TRANSFORM8, _four_times(matrix)) for matrix in matrices]),
     )
+
+
+def sse_by_decision(metric: Metric) -> np.ndarray:
+    """Weight of the squared error, (4, 3) by decision and plane."""
+    return np.where(metric.uses[:, None], metric.sse, metric.plain_sse)
+
+
+def _numbers(values: np.ndarray | None, *shape: int) -> np.ndarray:
+    """Values as one type of array, for which kernels are compiled once; zeros where there are none."""
+    return np.zeros(shape) if values is None else np.ascontiguousarray(values, np.float64)
 
 
 def shared_matrices(varies: bool, frequency: np.ndarray, samples: np.ndarray, factors: np.ndarray) -> list[np.ndarray]:
@@ -138,7 +173,7 @@ def _four_times(matrix: np.ndarray) -> np.ndarray:
 
 
 def _padded(plane: np.ndarray, rows: int, columns: int, side: int) -> np.ndarray:
-    """Sketches (K, h, w) extended by zeros to whole macroblocks."""
+    """Planes (K, h, w) extended by zeros to whole macroblocks."""
     if not len(plane):
         return np.zeros((0, side * rows, side * columns), np.float32)
     grown = ((0, 0), (0, side * rows - plane.shape[1]), (0, side * columns - plane.shape[2]))

@@ -14,8 +14,8 @@ from cfm.errors import ConfigurationError
 from cfm.provenance import sha256_of
 
 OWN = {
-    "avc": ("deltas", "chroma_offset", "cabac", "effort"),
-    "hevc": ("deltas", "chroma_offset", "ctu", "effort"),
+    "avc": ("deltas", "chroma_offset", "cabac", "effort", "decisions"),
+    "hevc": ("deltas", "chroma_offset", "ctu", "effort", "decisions"),
 }
 EXTERNAL = ("x264", "x265", "kvazaar", "vvenc")
 LEARNED = ("cheng2020-attn", "elic")
@@ -56,7 +56,7 @@ def make_codec(name: str, downsample: float = 1, **options: Any) -> Codec:
     downsample : float
         What the sides of a picture are divided by before it is coded; 1 leaves it as it is.
     **options
-        Of our own encoders: `deltas`, `chroma_offset` and `effort`, `cabac` of "avc", `ctu` of "hevc"; see
+        Of our own encoders: `deltas`, `chroma_offset`, `effort` and `decisions`, `cabac` of "avc", `ctu` of "hevc"; see
         `cfm.codecs.avc.codec` and `cfm.codecs.hevc.codec`. Of other encoders: `preset`. Of learned codecs: `weights`,
         the path of every point's file by the point's number (checked against the manifest beside it, if there is one);
         and `architecture`, a mapping with the arguments of `cfm.codecs.learned.architecture.Architecture`, where the

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from cfm.codecs.annex_b import annex_b_unit, last_unit, without_prevention
-from cfm.codecs.distortion import Distortion
+from cfm.codecs.distortion import DECISIONS, Distortion, check_decisions
 from cfm.codecs.encoded import EncodedPicture
 from cfm.codecs.external.decoding import decode_annex_b
 from cfm.codecs.picture import Picture, plane_shapes
@@ -39,11 +39,13 @@ class SealedCodec(ABC):
         What chroma's QP differs by, before the standard's table.
     effort : int
         How much is tried, 1 to `largest_effort`.
+    decisions : sequence of str
+        Those of `cfm.codecs.distortion.DECISIONS` that use a distortion's data.
 
     Raises
     ------
     ConfigurationError
-        If a delta, the offset or the effort is out of range.
+        If a delta, the offset or the effort is out of range, or there is no decision of a name.
     """
 
     name: ClassVar[str]
@@ -51,7 +53,7 @@ class SealedCodec(ABC):
     largest_effort: ClassVar[int]
     layout: ClassVar[str] = "yuv420"
 
-    def __init__(self, deltas: Sequence[int], chroma_offset: int, effort: int):
+    def __init__(self, deltas: Sequence[int], chroma_offset: int, effort: int, decisions: Sequence[str]):
         if not deltas or max(map(abs, deltas)) > LARGEST_DELTA:
             raise ConfigurationError(
                 f"codec {self.name}: delta QPs {list(deltas)}; name some within {LARGEST_DELTA} of 0"
@@ -60,7 +62,14 @@ class SealedCodec(ABC):
             raise ConfigurationError(f"codec {self.name}: chroma QP offset {chroma_offset} is not within -12 to 12")
         if not 1 <= effort <= self.largest_effort:
             raise ConfigurationError(f"codec {self.name}: effort {effort} is not within 1 to {self.largest_effort}")
+        if not decisions:
+            raise ConfigurationError(f"codec {self.name}: no decisions; name some of {', '.join(DECISIONS)}")
+        try:
+            check_decisions(decisions)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"codec {self.name}: {error}") from None
         self.deltas, self.chroma_offset, self.effort = tuple(deltas), chroma_offset, effort
+        self.decisions = tuple(decisions)
 
     @property
     def points(self) -> tuple[int, ...]:

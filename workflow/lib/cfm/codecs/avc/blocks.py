@@ -26,6 +26,7 @@ from cfm.codecs.avc.transform import dequantise4, dequantise8, forward8, inverse
 from cfm.codecs.block_distortion import block_distortion, forward4
 from cfm.codecs.cabac import BIN_COST, BIT, COST, COUNTING, FIELDS
 from cfm.codecs.kernels import allocating, copy_line, kernel
+from cfm.codecs.metric import MODES as CHOICE
 
 MODES = 9
 
@@ -143,7 +144,7 @@ def search_blocks(frame, local, mb, my, mx, qp, lambda_, level_lambda, start, si
     values, flag_costs = np.empty(samples), np.zeros(2)
     weights = np.empty(samples)
     error, scratch = np.empty(16, np.int32), np.empty(16, np.int32)
-    flags, sse, rows = local.flags, local.sse[0], local.rows[0]
+    flags, sse, rows = local.flags[CHOICE], local.sse[CHOICE, 0], local.rows[0]
     frequency, sample_weights = local.frequency[0], local.samples[0]
     running, trial, chosen = start.copy(), np.empty(CONTEXTS, np.uint8), np.empty(CONTEXTS, np.uint8)
     coder, no_output = np.zeros(FIELDS, np.int64), np.empty(0, np.uint8)
@@ -160,9 +161,9 @@ def search_blocks(frame, local, mb, my, mx, qp, lambda_, level_lambda, start, si
         else:
             copy_line(plain, edge)
         if size == 1:
-            level_weights(local.diagonal4[0, 4 * BLOCK_Y[block] + BLOCK_X[block]], qp, 0, weights)
+            level_weights(local.level4[0, 4 * BLOCK_Y[block] + BLOCK_X[block]], qp, 0, weights)
         else:
-            level_weights8(local.diagonal8[block >> 2], qp, weights)
+            level_weights8(local.level8[block >> 2], qp, weights)
         expected = predicted_mode(frame.modes, row, column)
         for mode in range(MODES):
             costs[mode] = np.inf
@@ -211,7 +212,9 @@ def search_blocks(frame, local, mb, my, mx, qp, lambda_, level_lambda, start, si
                         line, place = i + (k >> 2), j + (k & 3)
                         error[k] = source[y + line, x + place] - decoded[line * side + place]
                     part = 4 * BLOCK_Y[block] + i + BLOCK_X[block] + (j >> 2)
-                    distortion += block_distortion(flags, sse, frequency, sample_weights, rows[part], error, scratch)
+                    distortion += block_distortion(
+                        flags, sse, frequency, sample_weights[part], rows[part], error, scratch
+                    )
             cost = distortion + lambda_ * coder[COST] / BIT
             if cost < best:
                 best, best_mode = cost, mode

@@ -48,7 +48,7 @@ def search_chroma(frame, local, mb, my, mx, qp, lambda_, level_lambda, states, c
     Returns
     -------
     int, float
-        The chroma part of the pattern, and the distortion.
+        The chroma part of the pattern, and the distortion as the choice of the mode has it.
     """
     prediction = np.empty(64, np.int32)
     coefficients = np.empty((2, 4, 16), np.int32)
@@ -80,7 +80,7 @@ def search_chroma(frame, local, mb, my, mx, qp, lambda_, level_lambda, states, c
                 block_residual(source, prediction, 8, block >> 1, block & 1, coefficients[plane, block])
                 forward4(coefficients[plane, block], coefficients[plane, block])
                 transformed[block] = coefficients[plane, block, 0]
-                mean += local.diagonal4[1 + plane, block, 0] / 4
+                mean += local.level4[1 + plane, block, 0] / 4
             hadamard2(transformed)
             for k in range(4):
                 dc_values[k] = 2 * transformed[k] * 0.5 ** (qp // 6) / SCALE4[qp % 6, 0]
@@ -120,7 +120,7 @@ def search_chroma(frame, local, mb, my, mx, qp, lambda_, level_lambda, states, c
                     2 * mx + column,
                     cabac,
                     coefficients[plane, block],
-                    local.diagonal4[1 + plane, block],
+                    local.level4[1 + plane, block],
                     qp,
                     level_lambda,
                     ac[plane, block],

@@ -3,121 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from cfm.codecs.avc.cavlc import put_bits
 from cfm.codecs.avc.deblocking import AREA, deblock_area, fill_area, show_area
+from cfm.codecs.avc.judged import judge_macroblock
 from cfm.codecs.avc.macroblock import code_macroblock
 from cfm.codecs.avc.macroblock_cavlc import put_macroblock
 from cfm.codecs.avc.measure import localise, new_local
-from cfm.codecs.avc.search import search_macroblock
+from cfm.codecs.avc.search import BITS, KINDS, QP_COST, search_macroblock
+from cfm.codecs.avc.settings import settings_of
 from cfm.codecs.avc.state import CHROMA, I8, KIND, PREVIOUS_QP, copy_macroblock, new_frame, new_macroblock
 from cfm.codecs.avc.syntax import SLICE_IDR, nal_unit, picture_parameters, sequence_parameters, slice_header
-from cfm.codecs.avc.tables import CHROMA_QP, initial_states
+from cfm.codecs.avc.tables import initial_states
 from cfm.codecs.cabac import BIT, POSITION, encode_terminate, new_coder
-from cfm.codecs.distortion import Distortion
+from cfm.codecs.distortion import DECISIONS, Distortion
 from cfm.codecs.encoded import EncodedPicture, padded
+from cfm.codecs.judge import Judge
 from cfm.codecs.kernels import allocating
 from cfm.codecs.metric import metric_of
 from cfm.codecs.picture import Picture
-from cfm.errors import ConfigurationError
 
-# Set by BD-rate against x264.
-LAMBDA = 0.6  # of 2^((QP - 12) / 3)
-CHROMA_WEIGHT = 1.4
-# Modes of a block that are tried in full, in the first trial of a macroblock (one more for every two of effort) and in
-# others.
-TRIED, TRIED_AGAIN = 4, 3
-LEVEL_SHARES = (0.8, 0.65, 1.0, 0.5, 1.25)  # of lambda, in the choice of levels: one after the other, by effort
-RETURN_BITS = 4.0  # that a macroblock of another QP than the slice's is charged
-KINDS = BEST = 3
-LARGEST_QP, LARGEST_EFFORT = 51, len(LEVEL_SHARES)
+BEST = KINDS  # place of the best so far among the candidates
+SIDE_OF_KIND = np.array([4, 8, 16], np.uint8)  # I4, I8, I16
 BYTES_A_MACROBLOCK = 1600  # random samples of 0 and 255 take 770 at QP 0
-
-
-def lambda_of(qp: int) -> float:
-    """Squared error that a bit is worth at a QP."""
-    return LAMBDA * 2 ** ((qp - 12) / 3)
-
-
-class Settings(NamedTuple):
-    """What the search is told of the picture as a whole.
-
-    Attributes
-    ----------
-    qp : int
-        QP of the slice.
-    deltas : array of int64
-        What may be added to it in a macroblock, the nearest to 0 first; the sums are QPs that there are.
-    level_shares : array
-        Shares of lambda in the choice of levels, each for a trial of a macroblock at the first QP.
-    lambda_ : float
-        Distortion that a bit is worth.
-    return_bits : float
-        Bits that are added where a macroblock leaves the slice's QP.
-    chroma_weight : float
-        What distortion of chroma is multiplied by.
-    chroma_offset : int
-        chroma_qp_index_offset.
-    tried, tried_again : int
-        Modes of a block that are tried in full, in the first trial of a macroblock and in the others.
-    cabac : bool
-        Whether the entropy coder is CABAC, else CAVLC.
-    deblocking : bool
-        Whether the decoder filters the edges of blocks.
-    """
-
-    qp: int
-    deltas: np.ndarray
-    level_shares: np.ndarray
-    lambda_: float
-    return_bits: float
-    chroma_weight: float
-    chroma_offset: int
-    tried: int
-    tried_again: int
-    cabac: bool
-    deblocking: bool
-
-
-def settings_of(
-    qp: int,
-    deltas: Sequence[int],
-    effort: int,
-    chroma_offset: int,
-    cabac: bool,
-    deblocking: bool,
-    weighs_chroma: bool,
-) -> Settings:
-    """Settings with the lambda of a QP.
-
-    Raises `ConfigurationError` where no delta gives a QP that there is.
-
-    Chroma's quantiser grows less than luma's; its error weighs more by as much, so that both are worth their bits,
-    unless the distortion weighs chroma itself.
-    """
-    chroma_qp = int(CHROMA_QP[min(LARGEST_QP, max(0, qp + chroma_offset))])
-    chroma_weight = 1.0 if weighs_chroma else CHROMA_WEIGHT * 2 ** ((qp - chroma_qp) / 3)
-    possible = {delta for delta in deltas if 0 <= qp + delta <= LARGEST_QP}
-    if not possible:
-        raise ConfigurationError(f"no QP within 0 to {LARGEST_QP}: {qp} with the delta QPs {list(deltas)}; name others")
-    nearest_first = np.array(sorted(possible, key=lambda delta: (abs(delta), delta)), np.int64)
-    lambda_ = lambda_of(qp)
-    return Settings(
-        qp,
-        nearest_first,
-        np.array(LEVEL_SHARES[:effort]),
-        lambda_,
-        RETURN_BITS,
-        chroma_weight,
-        chroma_offset,
-        TRIED + effort // 2,
-        TRIED_AGAIN,
-        cabac,
-        deblocking,
-    )
 
 
 def encode_picture(
@@ -129,6 +39,8 @@ def encode_picture(
     cabac: bool = True,
     deblocking: bool = True,
     effort: int = 1,
+    decisions: Sequence[str] = DECISIONS,
+    judge: Judge | None = None,
 ) -> EncodedPicture:
     """Code a picture of 8-bit 4:2:0.
 
@@ -150,18 +62,28 @@ def encode_picture(
         Whether the decoder filters the edges of blocks.
     effort : int
         1 to `LARGEST_EFFORT`: how many ways to choose its levels are tried in a macroblock, with more modes.
+    decisions : sequence of str
+        Those of `DECISIONS` that use the distortion's data, others the squared error weighted by `Distortion.plain`:
+        "partition" is the kind of macroblock, "mode" the choice of luma and chroma modes, "levels" that of levels,
+        "delta_qp" that of the QP, with the trials of `effort`. What is coded of a macroblock's chroma or of its AC
+        levels is decided with the mode.
+    judge : Judge or None
+        Who chooses the kind of macroblock and the QP in place of the distortion, see `cfm.codecs.avc.judged`; for a few
+        pictures.
 
     Raises
     ------
     InputError
-        If the distortion is of another size, or the picture larger than AVC allows.
+        If the distortion is of another size, the picture larger than AVC allows, or a judge gives no distortions.
+    ConfigurationError
+        If no delta gives a QP that there is, or there is no decision of a name.
     """
     if distortion is not None:
         distortion.check_fits(picture)
     parameters = sequence_parameters(picture.height, picture.width) + picture_parameters(cabac, chroma_offset)
     planes = tuple(padded(plane, 8 if index else 16) for index, plane in enumerate(picture.planes))
     frame = new_frame(planes, qp)
-    metric = metric_of(distortion, picture.height, picture.width)
+    metric = metric_of(distortion, picture.height, picture.width, decisions)
     writer = slice_header(qp, deblocking)
     header = np.frombuffer(writer.aligned(1 if cabac else 0), np.uint8)
     out = np.zeros(len(header) + 64 + BYTES_A_MACROBLOCK * (planes[0].size // 256), np.uint8)
@@ -169,28 +91,30 @@ def encode_picture(
     coder = new_coder(counting=False)
     coder[POSITION] = 8 * len(header) if cabac else len(writer.bits)
     candidates = tuple(new_macroblock() for _ in range(KINDS + 1))
-    counted = encode_slice(
-        frame,
-        metric,
-        new_local(metric),
-        candidates,
-        coder,
-        out,
-        initial_states(qp),
-        settings_of(
-            qp,
-            deltas,
-            effort,
-            chroma_offset,
-            cabac,
-            deblocking,
-            weighs_chroma=distortion is not None and distortion.weighs_chroma,
-        ),
+    settings = settings_of(
+        qp,
+        deltas,
+        effort,
+        chroma_offset,
+        cabac,
+        deblocking,
+        weighs_chroma=distortion is not None and distortion.weighs_chroma,
+        gives_up=judge is None,
     )
+    slice_ = (frame, metric, new_local(metric), candidates, coder, out, initial_states(qp), settings)
+    counted = encode_slice(*slice_) if judge is None else encode_judged(*slice_, judge, picture)
     data = out[: -(-int(coder[POSITION]) // 8)].tobytes()
     coded = tuple(plane.astype(np.uint8) for plane in frame.coded)
     shown = frame.shown.astype(np.uint8)
-    return EncodedPicture(parameters + nal_unit(SLICE_IDR, data), coded, shown, counted)
+    sides = SIDE_OF_KIND[frame.kinds[1:, 1:]].repeat(4, 0).repeat(4, 1)
+    return EncodedPicture(
+        parameters + nal_unit(SLICE_IDR, data),
+        coded,
+        shown,
+        counted,
+        frame.qps.astype(np.int8),
+        sides[: -(-picture.height // 4), : -(-picture.width // 4)],
+    )
 
 
 @allocating
@@ -199,33 +123,59 @@ def encode_slice(frame, metric, local, candidates, coder, out, states, settings)
 
     candidates: one for each kind of macroblock, and one for the best so far.
     """
-    rows, columns = frame.kinds.shape[0] - 1, frame.kinds.shape[1] - 1
-    best, area = candidates[BEST], np.zeros(AREA * AREA, np.int32)
-    counted = 0
-    for my in range(rows):
-        for mx in range(columns):
-            if not metric.plain:
-                localise(metric, my, mx, local)
-            frame.luma_weights[my, mx] = local.diagonal4[0].mean()
+    counted = 0.0
+    for my in range(frame.qps.shape[0]):
+        for mx in range(frame.qps.shape[1]):
+            begin_macroblock(frame, metric, local, my, mx)
             counted += choose_macroblock(frame, local, candidates, my, mx, states, settings)
-            last = my == rows - 1 and mx == columns - 1
-            if settings.cabac:
-                code_macroblock(coder, out, states, frame, best, my, mx)
-                encode_terminate(coder, out, 1 if last else 0)
-            else:
-                put_macroblock(coder, out, frame, best, my, mx)
-                if last:
-                    put_bits(coder, out, 1, 1)
-            frame.coded[0][16 * my : 16 * my + 16, 16 * mx : 16 * mx + 16] = best.luma
-            for plane in range(2):
-                frame.coded[1 + plane][8 * my : 8 * my + 8, 8 * mx : 8 * mx + 8] = best.chroma[plane]
-            qp = frame.slice_state[PREVIOUS_QP]
-            frame.qps[my, mx] = qp
-            fill_area(frame.shown, best.luma, my, mx, area)
-            if settings.deblocking:
-                deblock_area(area, frame.qps, my, mx, qp, best.head[KIND] == I8)
-            show_area(area, my, mx, frame.shown)
+            end_macroblock(frame, candidates[BEST], coder, out, states, settings, my, mx)
     return counted / BIT
+
+
+def encode_judged(
+    frame, metric, local, candidates, coder, out, states, settings, judge: Judge, picture: Picture
+) -> float:
+    """The same with a judge."""
+    counted = 0.0
+    for my, mx in np.ndindex(frame.qps.shape):
+        begin_macroblock(frame, metric, local, my, mx)
+        size = (picture.height, picture.width)
+        counted += judge_macroblock(frame, local, candidates, my, mx, states, settings, judge, size)
+        end_macroblock(frame, candidates[BEST], coder, out, states, settings, my, mx)
+    return counted / BIT
+
+
+@allocating
+def begin_macroblock(frame, metric, local, my, mx):
+    """Bring the distortion to a macroblock."""
+    if not metric.plain:
+        localise(metric, my, mx, local)
+    with_data, without = local.diagonal4[0].mean(), local.plain4[0].mean()
+    for decision in range(len(metric.uses)):
+        frame.luma_weights[decision, my, mx] = with_data if metric.uses[decision] else without
+
+
+@allocating
+def end_macroblock(frame, mb, coder, out, states, settings, my, mx):
+    """Code a macroblock as chosen and enter it into the frame."""
+    area = np.zeros(AREA * AREA, np.int32)
+    last = my == frame.qps.shape[0] - 1 and mx == frame.qps.shape[1] - 1
+    if settings.cabac:
+        code_macroblock(coder, out, states, frame, mb, my, mx)
+        encode_terminate(coder, out, 1 if last else 0)
+    else:
+        put_macroblock(coder, out, frame, mb, my, mx)
+        if last:
+            put_bits(coder, out, 1, 1)
+    frame.coded[0][16 * my : 16 * my + 16, 16 * mx : 16 * mx + 16] = mb.luma
+    for plane in range(2):
+        frame.coded[1 + plane][8 * my : 8 * my + 8, 8 * mx : 8 * mx + 8] = mb.chroma[plane]
+    qp = frame.slice_state[PREVIOUS_QP]
+    frame.qps[my, mx] = qp
+    fill_area(frame.shown, mb.luma, my, mx, area)
+    if settings.deblocking:
+        deblock_area(area, frame.qps, my, mx, qp, mb.head[KIND] == I8)
+    show_area(area, my, mx, frame.shown)
 
 
 @allocating
@@ -236,24 +186,24 @@ def choose_macroblock(frame, local, candidates, my, mx, states, settings):
     have other QPs, or the first QP and levels chosen by another lambda: what is best for a block by itself need not be
     best for the macroblock, whose later blocks are predicted from it and whose edges are filtered.
     """
-    least, bits = np.inf, 0
-    costs = np.zeros(KINDS)
+    least, bits = np.inf, 0.0
+    costs = np.zeros((BITS + 1, KINDS))
     tried, chroma_mode = settings.tried, -1
     deltas = len(settings.deltas)
     for trial in range(deltas + len(settings.level_shares) - 1):
         delta = settings.deltas[trial if trial < deltas else 0]
         share = settings.level_shares[max(0, trial - deltas + 1)]
-        chosen, coded = search_macroblock(
+        chosen = search_macroblock(
             frame, local, candidates, my, mx, settings.qp + delta, share, states, settings, tried, chroma_mode, costs
         )
         # Whoever leaves the slice's QP has to come back to it.
-        cost = costs[chosen] + (settings.lambda_ * settings.return_bits if delta else 0.0)
+        cost = costs[QP_COST, chosen] + (settings.lambda_ * settings.return_bits if delta else 0.0)
         if cost < least:
-            least, bits = cost, coded
+            least, bits = cost, costs[BITS, chosen]
             copy_macroblock(candidates[chosen], candidates[BEST])
         if chroma_mode < 0:
             tried, chroma_mode = settings.tried_again, candidates[chosen].head[CHROMA]
             for kind in range(KINDS):
                 if kind != chosen:
-                    costs[kind] = np.inf
+                    costs[:, kind] = np.inf
     return bits

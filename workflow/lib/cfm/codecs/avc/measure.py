@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from cfm.codecs.avc.tables import STEP4, STEP8, ZIGZAG4, ZIGZAG8
-from cfm.codecs.block_distortion import LANES, NORM4, add_spread, filled_up, forward4
+from cfm.codecs.block_distortion import LANES, NORM4, add_pixels, add_spread, filled_up, forward4
 from cfm.codecs.kernels import allocating, kernel
-from cfm.codecs.metric import ROWS8, Metric, shares_of
+from cfm.codecs.metric import LEVELS, ROWS4, ROWS8, Metric, shares_of, sse_by_decision
 
 SHARES8 = shares_of(ROWS8)
+SQUARES4, SQUARES8 = (np.ascontiguousarray(np.square(rows).T) for rows in (ROWS4, ROWS8))
 
 
 class Local(NamedTuple):
@@ -23,21 +24,30 @@ class Local(NamedTuple):
 
     Attributes
     ----------
-    flags : array (FLAGS,) bool
-        See `cfm.codecs.block_distortion`.
-    sse : array (3,)
-        Weight of the squared error, by plane.
-    frequency, samples : arrays (3, 16)
-        Weights of the integer transform's coefficients and of samples.
+    uses : array (4,) bool
+        Which decisions use the data.
+    flags : array (4, FLAGS) bool
+        See `cfm.codecs.block_distortion`; by decision.
+    sse : array (4, 3)
+        Weight of the squared error, by decision and plane.
+    frequency : array (3, 16)
+        Weights of the integer transform's coefficients.
+    samples : array (3, 16, 16)
+        Weights of the samples of each block.
     rows : array (3, 16, 16, N)
         Columns whose product with the error of a block counts squared: sketches, then factors, both filled up with
         zeros to multiples of `LANES`.
     diagonal4, diagonal8 : arrays (3, 16, 16) and (4, 64)
         Distortion of an error of 1 in an orthonormal coefficient of a block, of 4x4 in all planes, of 8x8 in luma.
+    plain4 : array (3, 16, 16)
+        The same without the data.
+    level4, level8 : arrays (3, 16, 16) and (4, 64)
+        The same for the choice of levels.
     half : array (4, 8, N)
         For `add_squares`.
     """
 
+    uses: np.ndarray
     flags: np.ndarray
     sse: np.ndarray
     frequency: np.ndarray
@@ -45,20 +55,35 @@ class Local(NamedTuple):
     rows: np.ndarray
     diagonal4: np.ndarray
     diagonal8: np.ndarray
+    plain4: np.ndarray
+    level4: np.ndarray
+    level8: np.ndarray
     half: np.ndarray
 
 
 def new_local(metric: Metric) -> Local:
     """A local distortion of the size that a metric needs."""
     count = filled_up(len(metric.sketches[0])) + filled_up(metric.factors.shape[1])
+    has_samples = metric.has_samples or metric.has_pixels
+    diagonal4, plain4 = (np.ones((3, 16, 16)) * sse[:, None, None] for sse in (metric.sse, metric.plain_sse))
+    diagonal8, plain8 = (np.ones((4, 64)) * sse[0] for sse in (metric.sse, metric.plain_sse))
     return Local(
-        flags=np.array([metric.plain, metric.has_frequency, metric.has_samples, metric.varies]),
-        sse=metric.sse,
+        uses=metric.uses,
+        flags=np.array(
+            [
+                (metric.plain or not used, metric.has_frequency, has_samples, metric.varies, metric.has_pixels)
+                for used in metric.uses
+            ]
+        ),
+        sse=sse_by_decision(metric),
         frequency=np.zeros((3, 16)),
-        samples=np.zeros((3, 16)),
+        samples=np.zeros((3, 16, 16)),
         rows=np.zeros((3, 16, 16, count)),
-        diagonal4=np.ones((3, 16, 16)) * metric.sse[:, None, None],
-        diagonal8=np.ones((4, 64)) * metric.sse[0],
+        diagonal4=diagonal4,
+        diagonal8=diagonal8,
+        plain4=plain4,
+        level4=diagonal4 if metric.uses[LEVELS] else plain4,
+        level8=diagonal8 if metric.uses[LEVELS] else plain8,
         half=np.empty((4, 8, count)),
     )
 
@@ -69,10 +94,14 @@ def localise(metric, my, mx, local):
     factors, sketches = metric.factors.shape[1], metric.sketches[0].shape[0]
     used = (sketches + LANES - 1) // LANES * LANES
     values, squares, own, half = np.empty(16), np.empty(16), np.zeros(16), np.empty((8, 4))
+    line = np.empty(8)
     frequency_row, frequency_column = (my, mx) if metric.varies else (0, 0)
     for block in range(4):
         for k in range(64):
             local.diagonal8[block, k] = metric.sse[0] + metric.weights[0, my, mx] * metric.diagonal8[0, k]
+        if metric.has_pixels:
+            y, x = 16 * my + 8 * (block >> 1), 16 * mx + 8 * (block & 1)
+            add_pixels(metric.pixels[0], y, x, SQUARES8, 8, line, local.diagonal8[block])
     for plane in range(3):
         side = 4 if plane == 0 else 2
         weight = metric.weights[plane, my, mx]
@@ -86,7 +115,6 @@ def localise(metric, my, mx, local):
                     add_spread(own, SHARES8, 8, half, local.diagonal8[block])
         for k in range(16):
             local.frequency[plane, k] = weight * frequency[k] / NORM4[k]
-            local.samples[plane, k] = weight * metric.samples[plane, k]
         for block in range(side * side):
             row, column = block // side, block % side
             rows = local.rows[plane, block]
@@ -94,6 +122,14 @@ def localise(metric, my, mx, local):
                 for k in range(16):
                     rows[k, used + factor] = root * metric.factors[plane, factor, k]
             squares[:] = own
+            if metric.has_samples or metric.has_pixels:
+                for k in range(16):
+                    local.samples[plane, block, k] = weight * metric.samples[plane, k]
+            if metric.has_pixels:
+                top, left, pixels = 4 * (side * my + row), 4 * (side * mx + column), metric.pixels[plane]
+                for k in range(16):
+                    local.samples[plane, block, k] += pixels[top + (k >> 2), left + (k & 3)]
+                add_pixels(pixels, top, left, SQUARES4, 4, line, squares)
             for sketch in range(sketches):
                 for k in range(16):
                     y, x = 4 * (side * my + row) + (k >> 2), 4 * (side * mx + column) + (k & 3)

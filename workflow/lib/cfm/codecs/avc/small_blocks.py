@@ -10,6 +10,7 @@ from cfm.codecs.avc.transform import dequantise4, inverse4
 from cfm.codecs.block_distortion import block_distortion
 from cfm.codecs.cabac import BIN_COST, COST
 from cfm.codecs.kernels import inlined
+from cfm.codecs.metric import MODES
 
 
 @inlined
@@ -107,7 +108,7 @@ def reconstruct_dc(dc, prediction, buffer, out):
 
 @inlined
 def store_block(local, plane, place, source, block, row, column, buffer, out):
-    """Put a 4x4 block into a larger one, at row and column of blocks; returns its distortion.
+    """Put a 4x4 block into a larger one, at row and column of blocks; returns its distortion in the choice of modes.
 
     place: number of the block in the plane's part of the macroblock; buffer: (2, 16).
     """
@@ -117,5 +118,6 @@ def store_block(local, plane, place, source, block, row, column, buffer, out):
             y, x = 4 * row + i, 4 * column + j
             out[y, x] = block[4 * i + j]
             error[4 * i + j] = source[y, x] - block[4 * i + j]
-    frequency, samples, rows = local.frequency[plane], local.samples[plane], local.rows[plane]
-    return block_distortion(local.flags, local.sse[plane], frequency, samples, rows[place], error, scratch)
+    frequency, samples, rows = local.frequency[plane], local.samples[plane, place], local.rows[plane]
+    flags, sse = local.flags[MODES], local.sse[MODES, plane]
+    return block_distortion(flags, sse, frequency, samples, rows[place], error, scratch)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cfm.codecs.distortion import DECISIONS
 from cfm.codecs.kernels import allocating
 
 I4, I8, I16 = range(3)  # kinds of macroblocks: 4x4 or 8x8 blocks with modes of their own, or 16x16
@@ -43,8 +44,8 @@ class Frame(NamedTuple):
         Luma after deblocking, as far as the macroblocks so far settle it.
     qps : array (h, w) int64
         QPs of luma.
-    luma_weights : array (h, w)
-        Mean distortion of a squared error of 1 in luma.
+    luma_weights : array (4, h, w)
+        Mean distortion of a squared error of 1 in luma, by decision.
     """
 
     source: tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -123,7 +124,7 @@ def new_frame(planes: tuple[np.ndarray, np.ndarray, np.ndarray], qp: int) -> Fra
         slice_state=np.array([qp, 0], np.int64),
         shown=np.zeros(planes[0].shape, np.int32),
         qps=np.zeros((rows, columns), np.int64),
-        luma_weights=np.zeros((rows, columns)),
+        luma_weights=np.zeros((len(DECISIONS), rows, columns)),
     )
 
 

@@ -65,7 +65,7 @@ def search16(frame, local, mb, my, mx, qp, lambda_, level_lambda, states, tried,
     dc_values, dc_weights, dc_costs = np.empty(16), np.empty(16), np.zeros(2)
     mean = 0.0
     for block in range(16):
-        mean += local.diagonal4[0, block, 0] / 16
+        mean += local.level4[0, block, 0] / 16
     dc_weights[:] = mean * (SCALE4[qp % 6, 0] * 2.0 ** (qp // 6) / 16) ** 2
     levels, decoded = np.zeros((16, 16), np.int32), np.empty((2, 16, 16), np.int32)
     dc_coefficients, part, out = np.empty(16, np.int32), np.empty(16, np.int32), np.empty(16, np.int32)
@@ -117,7 +117,7 @@ def search16(frame, local, mb, my, mx, qp, lambda_, level_lambda, states, tried,
                 4 * mx + column,
                 cabac,
                 coefficients[block],
-                local.diagonal4[0, place],
+                local.level4[0, place],
                 qp,
                 level_lambda,
                 levels[block],

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from cfm.codecs.cabac import BIN_COST, COST, encode_bin
-from cfm.codecs.hevc.measure import COSINE, SINE, SKIP, distortion_of, level_weights
+from cfm.codecs.hevc.local import COSINE, SINE, SKIP
+from cfm.codecs.hevc.measure import distortion_of, level_weights
 from cfm.codecs.hevc.prediction import filter_references, gather_references, predict, uses_filtered
 from cfm.codecs.hevc.quantise import choose_levels
 from cfm.codecs.hevc.residual import code_residual
@@ -109,10 +110,12 @@ def weigh(work, local, plane, y, x, log2, sine, skip):
 
 
 @general
-def try_block(work, local, source, plane, y, x, log2, sine, skip, scan, qp, hides, level_lambda, states, flag, row):
+def try_block(
+    work, local, decision, source, plane, y, x, log2, sine, skip, scan, qp, hides, level_lambda, states, flag, row
+):
     """Choose the levels of a predicted block, into a row of the trials; returns (distortion, whether there are any).
 
-    flag: context of the flag that tells so.
+    decision: which one the distortion is for; flag: context of the flag that tells so.
     """
     side, chroma = 1 << log2, (1 if plane else 0)
     coefficients, residual, prediction = work.reals[COEFFICIENTS], work.reals[RESIDUAL], work.integers[PREDICTION]
@@ -150,9 +153,57 @@ def try_block(work, local, source, plane, y, x, log2, sine, skip, scan, qp, hide
             samples[k] = prediction[k]
     mask = 63 if plane == 0 else 31
     error = distortion_of(
-        local, plane, (y & mask) >> 2, (x & mask) >> 2, source, y, x, samples, side, work.errors[0], work.errors[1]
+        local,
+        decision,
+        plane,
+        (y & mask) >> 2,
+        (x & mask) >> 2,
+        source,
+        y,
+        x,
+        samples,
+        side,
+        work.errors[0],
+        work.errors[1],
     )
     return error, coded
+
+
+@general
+def standing_distortion(frame, work, local, decision, plane, y, x, side):
+    """Distortion of what stands in the frame in a square of a plane, as far as the picture goes, in a decision."""
+    coded, samples, total = frame.coded[plane], work.samples[0], 0.0
+    mask = 63 if plane == 0 else 31
+    for top in range(y, min(y + side, coded.shape[0]), 4):
+        for left in range(x, min(x + side, coded.shape[1]), 4):
+            for k in range(16):
+                samples[k] = coded[top + (k >> 2), left + (k & 3)]
+            total += distortion_of(
+                local,
+                decision,
+                plane,
+                (top & mask) >> 2,
+                (left & mask) >> 2,
+                frame.source[plane],
+                top,
+                left,
+                samples,
+                4,
+                work.errors[0],
+                work.errors[1],
+            )
+    return total
+
+
+@general
+def unit_distortion(frame, work, local, settings, decision, y, x, log2):
+    """The same of a block of all planes, at (y, x) in luma samples."""
+    side = 1 << log2
+    total = standing_distortion(frame, work, local, decision, 0, y, x, side)
+    for plane in (1, 2):
+        error = standing_distortion(frame, work, local, decision, plane, y >> 1, x >> 1, side >> 1)
+        total += settings.chroma_weight * error
+    return total
 
 
 @general

@@ -12,15 +12,17 @@ from cfm.codecs.hevc.mode_search import lowest, satd
 from cfm.codecs.hevc.state import CBF, CHROMA, CHROMA_OFFSET, HALF, HIDES, MODE, PREDICTION, SKIPPED, TRANSFORM
 from cfm.codecs.hevc.tables import CBF_CHROMA, CHROMA_MODE, CHROMA_QP, DERIVED, UNIT_X, UNIT_Y
 from cfm.codecs.kernels import copy_line, general
+from cfm.codecs.metric import MODES
 
 CHOICES = 5
 
 
 @general
-def choose_chroma_levels(frame, tree, work, local, settings, z_unit, y, x, log2_unit, mode, qp, level_lambda):
+def choose_chroma_levels(frame, tree, work, local, decision, settings, z_unit, y, x, log2_unit, mode, qp, level_lambda):
     """Choose the levels of a unit's chroma in a mode, along its transform tree; (y, x) in luma samples.
 
-    Writes them into the frame and the tree; `work.states[0]` follows. Returns cost and weighted distortion.
+    Writes them into the frame and the tree; `work.states[0]` follows. Returns cost and weighted distortion, as a
+    decision has it.
     """
     units, states, hides = tree.units, work.states[0], frame.options[HIDES] != 0
     cost = total = 0.0
@@ -38,6 +40,7 @@ def choose_chroma_levels(frame, tree, work, local, settings, z_unit, y, x, log2_
             error, coded = try_block(
                 work,
                 local,
+                decision,
                 frame.source[plane],
                 plane,
                 top,
@@ -102,7 +105,7 @@ def search_chroma(frame, tree, work, local, settings, z, y, x, log2, qp, states)
         rate = BIN_COST[state] if choice == DERIVED else BIN_COST[state ^ 1] + 2 * BIT
         mode = chroma_mode(choice, luma_mode)
         cost, error = choose_chroma_levels(
-            frame, tree, work, local, settings, z, y, x, log2, mode, chroma_qp, settings.level_lambda
+            frame, tree, work, local, MODES, settings, z, y, x, log2, mode, chroma_qp, settings.level_lambda
         )
         cost += settings.lambda_ * rate / BIT
         last = choice
@@ -111,7 +114,9 @@ def search_chroma(frame, tree, work, local, settings, z, y, x, log2, qp, states)
     if best != last:
         copy_line(states, work.states[0])
         mode = chroma_mode(best, luma_mode)
-        choose_chroma_levels(frame, tree, work, local, settings, z, y, x, log2, mode, chroma_qp, settings.level_lambda)
+        choose_chroma_levels(
+            frame, tree, work, local, MODES, settings, z, y, x, log2, mode, chroma_qp, settings.level_lambda
+        )
     for unit in range(z, z + (1 << (2 * log2 - 4))):
         units[unit, CHROMA] = best
     return chosen_error

@@ -8,19 +8,22 @@ from typing import NamedTuple
 import numpy as np
 
 from cfm.codecs.cabac import BIT, COST, POSITION, encode_terminate, new_coder
-from cfm.codecs.distortion import Distortion
+from cfm.codecs.distortion import DECISIONS, Distortion
 from cfm.codecs.encoded import EncodedPicture, padded
 from cfm.codecs.hevc.coding_tree import code_tree
-from cfm.codecs.hevc.measure import localise, new_local
+from cfm.codecs.hevc.judged import judged_by
+from cfm.codecs.hevc.local import localise, new_local
 from cfm.codecs.hevc.state import (
     CHROMA_OFFSET,
     HAS_DELTAS,
     HEIGHT,
     HIDES,
+    LOG2,
     LOG2_CTU,
     LOG2_GROUP,
     MOST_SPLITS,
     OPTIONS,
+    PARTS,
     START,
     TREE,
     WIDTH,
@@ -37,8 +40,9 @@ from cfm.codecs.hevc.syntax import (
     slice_header,
     video_parameters,
 )
-from cfm.codecs.hevc.tables import CHROMA_QP, LARGEST_QP, initial_states
+from cfm.codecs.hevc.tables import CHROMA_QP, LARGEST_QP, Z_ORDER, initial_states
 from cfm.codecs.hevc.tree_search import search_tree
+from cfm.codecs.judge import Judge
 from cfm.codecs.kernels import general
 from cfm.codecs.metric import metric_of
 from cfm.codecs.picture import Picture
@@ -133,6 +137,8 @@ def encode_picture(
     ctu: int = 64,
     deblocking: bool = True,
     effort: int = 1,
+    decisions: Sequence[str] = DECISIONS,
+    judge: Judge | None = None,
 ) -> EncodedPicture:
     """Code a picture of 8-bit 4:2:0.
 
@@ -154,11 +160,21 @@ def encode_picture(
         Whether the decoder filters the edges of blocks.
     effort : int
         1 to `LARGEST_EFFORT`.
+    decisions : sequence of str
+        Those of `DECISIONS` that use the distortion's data, others the squared error weighted by `Distortion.plain`:
+        "partition" is the split of coding and prediction units and of transforms, "mode" the choice of luma and chroma
+        modes, "levels" that of levels, "delta_qp" that of the QP, with the trials of `effort`. Whether a transform is
+        skipped belongs to the partition, and to the QP where levels are chosen anew for it.
+    judge : Judge or None
+        Who chooses the split into coding and prediction units and the QPs in place of the distortion, see
+        `cfm.codecs.hevc.judged`; for a few pictures.
 
     Raises
     ------
     InputError
-        If the distortion is of another size, or the picture larger than HEVC allows.
+        If the distortion is of another size, the picture larger than HEVC allows, or a judge gives no distortions.
+    ConfigurationError
+        If no delta gives a QP that there is, or there is no decision of a name.
     """
     if distortion is not None:
         distortion.check_fits(picture)
@@ -177,14 +193,16 @@ def encode_picture(
     options[LOG2_GROUP], options[HAS_DELTAS] = GROUP if several else log2_ctu, several
     options[HIDES], options[CHROMA_OFFSET], options[MOST_SPLITS] = 1, chroma_offset, SPLITS
     frame = new_frame(planes, qp, options)
-    metric = metric_of(distortion, picture.height, picture.width)
+    metric = metric_of(distortion, picture.height, picture.width, decisions)
     header = np.frombuffer(slice_header(qp, deblocking), np.uint8)
     out = np.zeros(len(header) + 64 + BYTES_A_UNIT * (height * width // 64), np.uint8)
     out[: len(header)] = header
     coder = new_coder(counting=False)
     coder[POSITION] = 8 * len(header)
+    sides = np.zeros((height // 4, width // 4), np.uint8)
     counted = encode_slice(
         frame,
+        sides,
         metric,
         new_local(metric),
         new_record(TREE),
@@ -193,14 +211,26 @@ def encode_picture(
         out,
         initial_states(qp),
         settings,
+        search_tree if judge is None else judged_by(judge, (picture.height, picture.width)),
     )
     data = out[: -(-int(coder[POSITION]) // 8)].tobytes()
     coded = tuple(plane.astype(np.uint8) for plane in frame.coded)
-    return EncodedPicture(parameters + nal_unit(SLICE_IDR, data), coded, None, counted)
+    last = [np.minimum(np.arange(1, count + 1, 2), count - 1) for count in frame.qps.shape]
+    return EncodedPicture(
+        parameters + nal_unit(SLICE_IDR, data),
+        coded,
+        None,
+        counted,
+        frame.qps[np.ix_(*last)],
+        sides[: -(-picture.height // 4), : -(-picture.width // 4)],
+    )
 
 
-def encode_slice(frame, metric, local, tree, work, coder, out, states, settings) -> float:
-    """Search and code all coding tree blocks; returns the bits that the search counted."""
+def encode_slice(frame, sides, metric, local, tree, work, coder, out, states, settings, search) -> float:
+    """Search and code all coding tree blocks; returns the bits that the search counted.
+
+    sides: those of the prediction blocks of 4x4 units, written; search: `search_tree` or what does the same.
+    """
     height, width, log2 = (int(frame.options[name]) for name in (HEIGHT, WIDTH, LOG2_CTU))
     side, counted, begin = 1 << log2, 0, frame.slice_state.copy()
     trial, counter = tree.states[0, 3], work.coders[0]
@@ -210,15 +240,23 @@ def encode_slice(frame, metric, local, tree, work, coder, out, states, settings)
                 localise(metric, y, x, side, local)
             begin[:] = frame.slice_state
             tree.states[6 - log2, START] = trial[:] = states
-            search_tree(frame, tree, work, local, settings, y, x)
+            search(frame, tree, work, local, settings, y, x)
             frame.slice_state[:] = begin
             counter[COST] = 0
             code_tree(counter, work.outputs[0], trial, frame, tree, y, x)
             counted += int(counter[COST])
             frame.slice_state[:] = begin
             code_tree(coder, out, states, frame, tree, y, x)
+            fill_sides(tree, y, x, side, sides)
             end_block(coder, out, y + side >= height and x + side >= width)
     return counted / BIT
+
+
+def fill_sides(tree: np.record, y: int, x: int, side: int, sides: np.ndarray) -> None:
+    """Write the sides of a coding tree block's luma prediction blocks."""
+    area = sides[y // 4 : (y + side) // 4, x // 4 : (x + side) // 4]
+    z = Z_ORDER[: area.shape[0], : area.shape[1]]
+    area[:] = 1 << (tree.units[z, LOG2] - tree.units[z, PARTS])
 
 
 @general

@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from cfm.codecs.cabac import BIN_COST, BIT, NEXT_STATE
-from cfm.codecs.hevc.blocks import commit_block, count_block, gather, predict_gathered, try_block, weigh
+from cfm.codecs.hevc.blocks import (
+    commit_block,
+    count_block,
+    gather,
+    predict_gathered,
+    standing_distortion,
+    try_block,
+    weigh,
+)
 from cfm.codecs.hevc.coding_tree import likely_modes, luma_scan
+from cfm.codecs.hevc.measure import alike
 from cfm.codecs.hevc.mode_search import rank_modes
 from cfm.codecs.hevc.state import (
     CBF,
@@ -19,6 +28,7 @@ from cfm.codecs.hevc.state import (
 )
 from cfm.codecs.hevc.tables import CBF_LUMA, DC, MODE_IS_LIKELY, PLANAR, SPLIT_TRANSFORM, UNIT_X, UNIT_Y
 from cfm.codecs.kernels import copy_line, general
+from cfm.codecs.metric import DELTA_QP, MODES, PARTITION
 
 WHOLE, PART, SPLIT, TRIAL = range(1, 5)  # rows of trials and their contexts; row 0 has those of the unit so far
 
@@ -52,7 +62,23 @@ def choose_mode(frame, work, local, settings, y, x, log2, qp, states, tried, dep
         predict_gathered(work, 0, mode, side)
         scan = luma_scan(mode, log2)
         error, coded = try_block(
-            work, local, source, 0, y, x, log2, sine, False, scan, qp, hides, settings.level_lambda, states, flag, TRIAL
+            work,
+            local,
+            MODES,
+            source,
+            0,
+            y,
+            x,
+            log2,
+            sine,
+            False,
+            scan,
+            qp,
+            hides,
+            settings.level_lambda,
+            states,
+            flag,
+            TRIAL,
         )
         copy_line(states, work.states[TRIAL])
         cost = mode_cost(states, mode, likely)
@@ -64,8 +90,10 @@ def choose_mode(frame, work, local, settings, y, x, log2, qp, states, tried, dep
 
 
 @general
-def try_whole(frame, work, local, settings, y, x, log2, depth, mode, qp, level_lambda, states, row):
+def try_whole(frame, work, local, decision, settings, y, x, log2, depth, mode, qp, level_lambda, states, row):
     """Choose the levels of a luma block that is not split further, into trial `row`; `work.states[row]` follows.
+
+    decision: which one the distortion is for; it tells whether to skip the transform, too.
 
     Returns (cost without what says that it is not split, distortion, whether it has levels, whether its transform is
     skipped).
@@ -76,7 +104,7 @@ def try_whole(frame, work, local, settings, y, x, log2, depth, mode, qp, level_l
     predict_gathered(work, 0, mode, side)
     weigh(work, local, 0, y, x, log2, sine, False)
     error, coded = try_block(
-        work, local, source, 0, y, x, log2, sine, False, scan, qp, hides, level_lambda, states, flag, row
+        work, local, decision, source, 0, y, x, log2, sine, False, scan, qp, hides, level_lambda, states, flag, row
     )
     copy_line(states, work.states[row])
     bits = count_block(work, work.states[row], row, log2, 0, scan, 0, hides, flag, coded)
@@ -85,7 +113,7 @@ def try_whole(frame, work, local, settings, y, x, log2, depth, mode, qp, level_l
         return cost, error, coded, False
     weigh(work, local, 0, y, x, log2, sine, True)
     other_error, other_coded = try_block(
-        work, local, source, 0, y, x, log2, sine, True, scan, qp, hides, level_lambda, states, flag, TRIAL
+        work, local, decision, source, 0, y, x, log2, sine, True, scan, qp, hides, level_lambda, states, flag, TRIAL
     )
     if not other_coded:
         return cost, error, True, False
@@ -134,7 +162,7 @@ def search_transform(frame, tree, work, local, settings, z, y, x, log2, depth, m
         Cost and distortion.
     """
     cost, error, coded, skipped = try_whole(
-        frame, work, local, settings, y, x, log2, depth, mode, qp, settings.level_lambda, states, WHOLE
+        frame, work, local, PARTITION, settings, y, x, log2, depth, mode, qp, settings.level_lambda, states, WHOLE
     )
     if may_split and log2 > 2:
         context, split_states = SPLIT_TRANSFORM + 5 - log2, work.states[SPLIT]
@@ -151,6 +179,7 @@ def search_transform(frame, tree, work, local, settings, z, y, x, log2, depth, m
                     frame,
                     work,
                     local,
+                    PARTITION,
                     settings,
                     top,
                     left,
@@ -216,6 +245,9 @@ def search_luma(frame, tree, work, local, settings, z, y, x, log2, parts, qp, st
                 continue
             copy_line(states, work.states[0])
             cost = search_quarters(frame, tree, work, local, settings, z, y, x, candidate, qp, work.states[0])[0]
+            if not alike(local, MODES, PARTITION):
+                cost += standing_distortion(frame, work, local, MODES, 0, y, x, 64)
+                cost -= standing_distortion(frame, work, local, PARTITION, 0, y, x, 64)
             if cost < least:
                 least, best = cost, candidate
         mode = best
@@ -249,7 +281,20 @@ def recode_luma(frame, tree, work, local, settings, z_unit, y, x, log2_unit, qp,
         log2, mode = np.int64(units[z, TRANSFORM]), np.int64(units[z, MODE])
         top, left = y + UNIT_Y[z] - UNIT_Y[z_unit], x + UNIT_X[z] - UNIT_X[z_unit]
         part_error, coded, skipped = try_whole(
-            frame, work, local, settings, top, left, log2, log2_unit - log2, mode, qp, level_lambda, states, PART
+            frame,
+            work,
+            local,
+            DELTA_QP,
+            settings,
+            top,
+            left,
+            log2,
+            log2_unit - log2,
+            mode,
+            qp,
+            level_lambda,
+            states,
+            PART,
         )[1:]
         commit_whole(frame, tree, work, z, top, left, log2, PART, coded, skipped)
         copy_line(work.states[PART], states)

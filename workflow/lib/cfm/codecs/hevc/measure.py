@@ -1,150 +1,13 @@
-"""The replaceable distortion in a coding tree block; see `cfm.codecs.distortion`.
-
-Before a coding tree block is searched, its share of the data is brought into the small arrays of a `Local`, weights
-multiplied in. Blocks of 4x4 of a plane are numbered in raster order, those of Cb and Cr after those of Y.
-"""
+"""Distortion of blocks of a coding tree block and of errors of their coefficients, from a `Local`'s data."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from cfm.codecs.block_distortion import FLAGS, LANES, NORM4, PLAIN, VARIES, add_spread, block_distortion, filled_up
-from cfm.codecs.hevc.state import new_record
-from cfm.codecs.hevc.tables import SIZES, orthonormal
+from cfm.codecs.block_distortion import PIXELS, PLAIN, VARIES, add_pixels, add_spread, block_distortion
+from cfm.codecs.hevc.local import FIRST, SIDE
 from cfm.codecs.kernels import general, inlined, kernel
-from cfm.codecs.metric import Metric, shared_matrices, shares_of
-
-# Kinds of transforms, for what an error of a coefficient costs.
-SINE, SKIP, COSINE = 0, 1, 0  # a cosine transform's kind is COSINE + log2 of its side
-KINDS = 6
-SIDE = np.array([16, 8, 8])  # of a plane of a coding tree block of 64, in blocks
-FIRST = np.array([0, 256, 320])
-BLOCKS = 384
-
-
-# What has a fixed size of a `Local`.
-SHARED = np.dtype(
-    [
-        ("switches", np.uint8, (1, FLAGS)),  # see `cfm.codecs.block_distortion`
-        ("sse", np.float64, (3,)),  # weight of the squared error, by plane
-        ("weights", np.float32, (3, 16)),  # of macroblocks of 16x16 luma samples
-        # By macroblock: weights of the integer transform's coefficients and of samples.
-        ("frequency", np.float64, (3, 16, 16)),
-        ("samples", np.float64, (3, 16, 16)),
-        # By macroblock: weights of the orthonormal transform's coefficients, where they differ.
-        ("spectra", np.float32, (3, 16, 16)),
-        # See `cfm.codecs.metric.shares_of`.
-        ("shares", np.float32, (KINDS, 32, 4)),
-        # Distortion of an error of 1 in a coefficient by the matrix that all blocks share, of weight 1.
-        ("still", np.float32, (3, KINDS, 1024)),
-        # Sums over the blocks of 4 of products of a basis function with itself, by (row, row).
-        ("squares", np.float32, (KINDS, 32, 16)),
-        # Room to work in.
-        ("average", np.float32, (256,)),
-        ("half", np.float32, (32, 16)),
-    ]
-)
-
-
-class Local(NamedTuple):
-    """The distortion in one coding tree block.
-
-    Attributes
-    ----------
-    shared : structure SHARED
-        What has a fixed size.
-    rows : array (BLOCKS, 16, N)
-        Columns whose product with the error of a block counts squared.
-    matrices : array (BLOCKS, 256) float32
-        Sums of the outer products of each block's sketches; no rows without sketches.
-    """
-
-    shared: np.record
-    rows: np.ndarray
-    matrices: np.ndarray
-
-
-def _bases() -> dict[int, np.ndarray]:
-    """Rows of the transform of each kind."""
-    cosines = {COSINE + side.bit_length() - 1: orthonormal(side) for side in SIZES}
-    return {SINE: orthonormal(4, sine=True), SKIP: np.eye(4), **cosines}
-
-
-def new_local(metric: Metric) -> Local:
-    """A local distortion of the size that a metric needs."""
-    sketches = len(metric.sketches[0])
-    count = filled_up(sketches) + filled_up(metric.factors.shape[1])
-    shared = new_record(SHARED)
-    squares, still = shared.squares, shared.still
-    matrices = shared_matrices(metric.varies, metric.frequency, metric.samples, metric.factors)
-    for kind, rows in _bases().items():
-        parts = rows.reshape(len(rows), -1, 4)
-        squares[kind, : len(rows)] = np.einsum("ubi,ubj->uij", parts, parts).reshape(-1, 16)
-        shared.shares[kind, : len(rows)] = shares_of(rows)
-        for plane in range(3):
-            # (row, row) by (column, column)
-            matrix = matrices[plane].reshape(4, 4, 4, 4).transpose(0, 2, 1, 3).reshape(16, 16)
-            found = squares[kind, : len(rows)] @ matrix @ squares[kind, : len(rows)].T
-            still[plane, kind, : found.size] = found.ravel()
-    shared.switches[0] = metric.plain, metric.has_frequency, metric.has_samples, metric.varies
-    shared.sse[:] = metric.sse
-    shared.weights[:] = 1
-    return Local(shared, np.zeros((BLOCKS, 16, count)), np.zeros((BLOCKS if sketches else 0, 256), np.float32))
-
-
-@general
-def localise(metric, y, x, ctu, local):
-    """Bring a metric into its local form for the coding tree block of a side of `ctu` at (y, x) in luma samples.
-
-    Smaller ones take their place among those of 64.
-    """
-    factors, sketches = metric.factors.shape[1], metric.sketches[0].shape[0]
-    used = (sketches + LANES - 1) // LANES * LANES
-    tall, wide = metric.weights.shape[1], metric.weights.shape[2]
-    for plane in range(3):
-        sketched, side, scale = metric.sketches[plane], SIDE[plane], (4 if plane == 0 else 2)
-        top, left = (y & ~63, x & ~63) if plane == 0 else ((y & ~63) >> 1, (x & ~63) >> 1)
-        for square in range(16):
-            row, column = (y >> 6 << 2) + (square >> 2), (x >> 6 << 2) + (square & 3)
-            inside = 0 <= 16 * row - y < ctu and 0 <= 16 * column - x < ctu
-            if not inside or row >= tall or column >= wide:
-                continue
-            weight = metric.weights[plane, row, column]
-            local.shared.weights[plane, square] = weight
-            frequency = metric.frequency[plane, row if metric.varies else 0, column if metric.varies else 0]
-            for k in range(16):
-                local.shared.frequency[plane, square, k] = weight * frequency[k] / NORM4[k]
-                local.shared.spectra[plane, square, k] = weight * frequency[k]
-                local.shared.samples[plane, square, k] = weight * metric.samples[plane, k]
-            root = np.sqrt(weight)
-            if used + factors == 0:
-                continue
-            for inside in range(scale * scale):
-                block_y = scale * (square >> 2) + inside // scale
-                block_x = scale * (square & 3) + inside % scale
-                block = FIRST[plane] + side * block_y + block_x
-                rows = local.rows[block]
-                for k in range(16):
-                    for factor in range(factors):
-                        rows[k, used + factor] = root * metric.factors[plane, factor, k]
-                    for sketch in range(sketches):
-                        rows[k, sketch] = sketched[sketch, top + 4 * block_y + (k >> 2), left + 4 * block_x + (k & 3)]
-                if sketches:
-                    _sum_products(rows, used, local.matrices[block])
-
-
-@general
-def _sum_products(rows, count, out):
-    """Sums of the products of a block's samples, by (row, row) and (column, column)."""
-    for i in range(16):
-        for j in range(i, 16):
-            total = 0.0
-            for n in range(count):
-                total += rows[i, n] * rows[j, n]
-            out[64 * (i >> 2) + 16 * (j >> 2) + 4 * (i & 3) + (j & 3)] = total
-            out[64 * (j >> 2) + 16 * (i >> 2) + 4 * (j & 3) + (i & 3)] = total
+from cfm.codecs.metric import LEVELS
 
 
 @general
@@ -163,9 +26,9 @@ def level_weights(local, plane, kind, y, x, side, out):
         Written, in raster order. Weights, f and sketches are taken as spread evenly over the block, which is exact in
         4x4.
     """
-    squared = local.shared.sse[plane]
+    squared = local.shared.sse[LEVELS, plane]
     count = 16 * side * side
-    if local.shared.switches[0, PLAIN]:
+    if local.shared.switches[LEVELS, PLAIN]:
         for k in range(count):
             out[k] = squared
         return
@@ -178,8 +41,11 @@ def level_weights(local, plane, kind, y, x, side, out):
     still = local.shared.still[plane, kind]
     for k in range(count):
         out[k] = squared + weight * still[k]
-    if local.shared.switches[0, VARIES]:
+    if local.shared.switches[LEVELS, VARIES]:
         _add_spectra(local, plane, kind, y >> scale, x >> scale, max(1, side >> scale), 4 * side, out)
+    if local.shared.switches[LEVELS, PIXELS]:
+        pixels, powers = local.shared.pixels[plane], local.shared.powers[kind]
+        add_pixels(pixels, 4 * y, 4 * x, powers, 4 * side, local.shared.line[0], out)
     if len(local.matrices) == 0:
         return
     mean, half, squares = local.shared.average, local.shared.half, local.shared.squares[kind]
@@ -219,14 +85,22 @@ def _add_spectra(local, plane, kind, top, left, macroblocks, side, out):
     add_spread(mean, local.shared.shares[kind], side, local.shared.half, out)
 
 
+@inlined
+def alike(local, decision, other):
+    """Whether two decisions have the same distortion."""
+    return local.shared.uses[0, decision] == local.shared.uses[0, other]
+
+
 @general
-def distortion_of(local, plane, block_y, block_x, source, y, x, samples, side, error, scratch):
+def distortion_of(local, decision, plane, block_y, block_x, source, y, x, samples, side, error, scratch):
     """Distortion of a block's decoded samples.
 
     Parameters
     ----------
     local : Local
         The distortion.
+    decision : int
+        Which one it is for, see `cfm.codecs.metric`.
     plane, block_y, block_x : int
         Plane and place, in 4x4 blocks of the plane of the coding tree block.
     source : array (h, w)
@@ -236,11 +110,11 @@ def distortion_of(local, plane, block_y, block_x, source, y, x, samples, side, e
     error, scratch : arrays (16,)
         Overwritten.
     """
-    if local.shared.switches[0, PLAIN]:
-        return local.shared.sse[plane] * squared_error(source, y, x, samples, side)
+    if local.shared.switches[decision, PLAIN]:
+        return local.shared.sse[decision, plane] * squared_error(source, y, x, samples, side)
     total, scale = 0.0, (2 if plane == 0 else 1)
-    flags, sse = local.shared.switches[0], local.shared.sse[plane]
-    frequency, weights, rows = local.shared.frequency[plane], local.shared.samples[plane], local.rows
+    flags, sse = local.shared.switches[decision], local.shared.sse[decision, plane]
+    frequency, weights, rows = local.shared.frequency[plane], local.shared.samples, local.rows
     for row in range(side >> 2):
         for column in range(side >> 2):
             for i in range(4):
@@ -249,7 +123,7 @@ def distortion_of(local, plane, block_y, block_x, source, y, x, samples, side, e
                     error[4 * i + j] = source[y + 4 * row + i, x + 4 * column + j] - decoded
             square = 4 * ((block_y + row) >> scale) + ((block_x + column) >> scale)
             block = FIRST[plane] + SIDE[plane] * (block_y + row) + block_x + column
-            total += block_distortion(flags, sse, frequency[square], weights[square], rows[block], error, scratch)
+            total += block_distortion(flags, sse, frequency[square], weights[block], rows[block], error, scratch)
     return total
 
 

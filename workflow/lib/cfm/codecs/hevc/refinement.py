@@ -9,13 +9,16 @@ from __future__ import annotations
 import numpy as np
 
 from cfm.codecs.cabac import BIT, COST
+from cfm.codecs.hevc.blocks import unit_distortion
 from cfm.codecs.hevc.chroma_search import choose_chroma_levels, chroma_qp_of
 from cfm.codecs.hevc.coding_tree import chroma_mode, code_unit
 from cfm.codecs.hevc.luma_search import recode_luma
+from cfm.codecs.hevc.measure import alike
 from cfm.codecs.hevc.snapshots import keep, restore
 from cfm.codecs.hevc.state import CHROMA, DEPTHS, HEIGHT, LOG2, MODE, QP, START, WIDTH
 from cfm.codecs.hevc.tables import UNIT_X, UNIT_Y
 from cfm.codecs.kernels import copy_line, general
+from cfm.codecs.metric import DELTA_QP, PARTITION
 
 SLOT = DEPTHS - 1  # of what is put aside
 
@@ -31,7 +34,7 @@ def refine(frame, tree, work, local, settings, z, y, x, log2, cost, before, stat
     z, y, x, log2 : int
         The block.
     cost : float
-        Of the coding units as they are.
+        Of the coding units as they are, as the choice of the partition has it.
     before, states : arrays of uint8
         Contexts before and after them; the latter are written.
     with_deltas, with_shares : bool
@@ -40,13 +43,16 @@ def refine(frame, tree, work, local, settings, z, y, x, log2, cost, before, stat
     Returns
     -------
     float
-        The least cost.
+        The least cost, as the choice of the partition has it.
     """
     deltas, shares = settings.deltas, settings.level_shares
     with_deltas = with_deltas and deltas.shape[0] > 1
     if not with_deltas and (not with_shares or shares.shape[0] == 1):
         return cost
     slice_state, begin = frame.slice_state, tree.slice_states[6 - log2, START]
+    if not alike(local, DELTA_QP, PARTITION):
+        cost += unit_distortion(frame, work, local, settings, DELTA_QP, y, x, log2)
+        cost -= unit_distortion(frame, work, local, settings, PARTITION, y, x, log2)
     keep(frame, tree, SLOT, z, y, x, log2)
     least, last = cost, True
     for trial in range(1, deltas.shape[0] + shares.shape[0] - 1):
@@ -58,7 +64,8 @@ def refine(frame, tree, work, local, settings, z, y, x, log2, cost, before, stat
         copy_line(begin, slice_state)
         copy_line(before, states)
         qp = settings.qp + delta
-        found = recode_group(frame, tree, work, local, settings, z, y, x, log2, qp, share, states)
+        error, bits = recode_group(frame, tree, work, local, settings, z, y, x, log2, qp, share, states)
+        found = error + settings.lambda_ * bits / BIT
         # Whoever leaves the first QP has to come back to it.
         found += settings.lambda_ * settings.return_bits if is_delta else 0.0
         last = found < least
@@ -70,12 +77,17 @@ def refine(frame, tree, work, local, settings, z, y, x, log2, cost, before, stat
         copy_line(begin, slice_state)
         copy_line(before, states)
         count_group(frame, tree, work, z, y, x, log2, states)
+    if not alike(local, DELTA_QP, PARTITION):
+        least += unit_distortion(frame, work, local, settings, PARTITION, y, x, log2)
+        least -= unit_distortion(frame, work, local, settings, DELTA_QP, y, x, log2)
     return least
 
 
 @general
 def recode_group(frame, tree, work, local, settings, z_group, y, x, log2_group, qp, share, states):
-    """Choose the levels of the coding units of a block at a QP, by a share of lambda; returns the cost.
+    """Choose the levels of the coding units of a block at a QP, by a share of lambda.
+
+    Returns the distortion, as the choice of the QP has it, and what the bits cost.
 
     `states` and the slice's state follow.
     """
@@ -97,13 +109,13 @@ def recode_group(frame, tree, work, local, settings, z_group, y, x, log2_group, 
         mode = chroma_mode(units[z, CHROMA], np.int64(units[z, MODE]))
         copy_line(states, work.states[0])
         error += choose_chroma_levels(
-            frame, tree, work, local, settings, z, top, left, log2, mode, chroma_qp, level_lambda
+            frame, tree, work, local, DELTA_QP, settings, z, top, left, log2, mode, chroma_qp, level_lambda
         )[1]
         work.coders[0, COST] = 0
         code_unit(work.coders[0], work.outputs[0], states, frame, tree, z, top, left, log2)
         bits += work.coders[0, COST]
         z += count
-    return error + settings.lambda_ * bits / BIT
+    return error, bits
 
 
 @general

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from cfm.codecs.cabac import BIT, COST
+from cfm.codecs.hevc.blocks import unit_distortion
 from cfm.codecs.hevc.chroma_search import search_chroma
 from cfm.codecs.hevc.coding_tree import code_split, code_unit, start_group
 from cfm.codecs.hevc.luma_search import search_luma
+from cfm.codecs.hevc.measure import alike
 from cfm.codecs.hevc.refinement import refine
 from cfm.codecs.hevc.snapshots import fill_depth, fill_maps, fill_qps, keep, restore, unit_at
 from cfm.codecs.hevc.state import (
@@ -25,6 +27,7 @@ from cfm.codecs.hevc.state import (
     WIDTH,
 )
 from cfm.codecs.kernels import copy_line, general
+from cfm.codecs.metric import MODES, PARTITION
 
 
 @general
@@ -39,6 +42,8 @@ def search_unit(frame, tree, work, local, settings, z, y, x, log2, parts, qp, st
     fill_depth(frame, y, x, log2)
     error = search_luma(frame, tree, work, local, settings, z, y, x, log2, parts, qp, states)
     error += search_chroma(frame, tree, work, local, settings, z, y, x, log2, qp, states)
+    if not alike(local, MODES, PARTITION):
+        error = unit_distortion(frame, work, local, settings, PARTITION, y, x, log2)
     work.coders[0, COST] = 0
     code_unit(work.coders[0], work.outputs[0], states, frame, tree, z, y, x, log2)
     return error + settings.lambda_ * work.coders[0, COST] / BIT
