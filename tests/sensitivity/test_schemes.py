@@ -180,20 +180,20 @@ def files(tmp_path):
 
 def test_a_guide_reads_what_the_workflow_wrote(files):
     guide = Guide("idse", Mixing(), files / "cal.npz", files / "a.npz")
-    found = guide.distortion(0, picture())
+    found = guide.guidance(0, picture())["distortion"]
     expected = made("idse", *Mixing())
     np.testing.assert_allclose(found.frequency, expected.frequency, rtol=2e-3)  # sketches are stored as 16-bit floats
     assert guide.chroma_qp_offset == calibration().chroma_qp_offset
-    assert Guide("sse", Mixing()).distortion(0, picture()) is None
+    assert Guide("sse", Mixing()).guidance(0, picture()) == {"distortion": None}
 
 
 def test_a_sketch_of_another_picture_or_network_is_refused(files):
     with pytest.raises(InputError, match=r"a\.npz.*another picture"):
-        Guide("idse", Mixing(), files / "cal.npz", files / "a.npz").distortion(0, picture(1))
+        Guide("idse", Mixing(), files / "cal.npz", files / "a.npz").guidance(0, picture(1))
     other = dataclasses.replace(calibration(), network_sha256="e" * 64)
     save_calibration(files / "other.npz", other)
     with pytest.raises(InputError, match=r"other\.npz.*digests differ"):
-        Guide("idse", Mixing(), files / "other.npz", files / "a.npz").distortion(0, picture())
+        Guide("idse", Mixing(), files / "other.npz", files / "a.npz").guidance(0, picture())
     save_calibration(files / "objectness.npz", dataclasses.replace(calibration(), objectness=True))
     with pytest.raises(InputError, match=r"objectness\.npz.*objectness"):
-        Guide("idse", Mixing(), files / "objectness.npz", files / "a.npz").distortion(0, picture())
+        Guide("idse", Mixing(), files / "objectness.npz", files / "a.npz").guidance(0, picture())
