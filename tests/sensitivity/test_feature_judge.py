@@ -87,7 +87,7 @@ def test_what_was_decided_before_is_seen_within_the_window_alone(picture):
 def test_a_network_whose_features_are_no_numbers_is_refused(picture):
     network = RightHalf()
     network.kernel[0] = torch.nan
-    with pytest.raises(InputError, match="right half.*not finite"):
+    with pytest.raises(InputError, match=r"right half.*not finite"):
         FeatureJudge(network, picture, calibration(), 0.5)
 
 
