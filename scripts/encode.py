@@ -10,7 +10,9 @@ from cfm.job import job
 from cfm.reporting.tables import read_table, write_table
 
 
-def guide_of(guidance: dict[str, Any], calibration: list[str], sketches: list[str]) -> tuple[Any, dict[str, int]]:
+def guide_of(
+    guidance: dict[str, Any], network: dict[str, Any], calibration: list[str], sketches: list[str]
+) -> tuple[Any, dict[str, int]]:
     """What guides the encoder, and the options of the codec that follow from it; nothing where nothing does."""
     if not guidance:
         return None, {}
@@ -19,7 +21,7 @@ def guide_of(guidance: dict[str, Any], calibration: list[str], sketches: list[st
     from cfm.sensitivity.schemes import Mixing
 
     files = [Path(names[0]) if names else None for names in (calibration, sketches)]
-    guide = Guide(guidance["scheme"], Mixing(guidance["tau"], guidance["normalise"]), *files)
+    guide = Guide(guidance["scheme"], Mixing(guidance["tau"], guidance["normalise"]), *files, network)
     return guide, ({"chroma_offset": guide.chroma_qp_offset} if guidance["own_offset"] else {})
 
 
@@ -28,9 +30,10 @@ def main() -> None:
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     with job(snakemake.log[0], snakemake.threads):
         pictures = source_pictures(read_table(given.subset, "subset"), params.shard, params.pictures)
-        guide, options = guide_of(params.guidance, given.get("calibration", []), given.get("sketches", []))
+        files = given.get("calibration", []), given.get("sketches", [])
+        guide, options = guide_of(params.guidance, params.network, *files)
         codec = make_codec(**params.codec | options)
-        streams = encode_pictures(codec, params.point, pictures, Path(made.pack), guide and guide.distortion)
+        streams = encode_pictures(codec, params.point, pictures, Path(made.pack), guide and guide.guidance)
         write_table(streams, made.streams, "streams")
 
 

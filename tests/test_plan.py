@@ -176,10 +176,10 @@ def test_a_scheme_names_what_guides_it(guided):
     folder = "results/demo/image_coding"
     calibration = [f"{folder}/calibration/detection/plain.npz"]
     found = {name: guided.guides(Job(codec="avc", scheme=name)) for name in ("sse", "static", "idse", "levels")}
-    assert found["sse"] == {"calibration": [], "sketches": []}
-    assert found["static"] == {"calibration": calibration, "sketches": []}
+    assert found["sse"] == {"calibration": [], "sketches": [], "judge": []}
+    assert found["static"] == {"calibration": calibration, "sketches": [], "judge": []}
     sketches = f"{folder}/guide_plain_2/detection/0000.npz"
-    assert found["idse"] == {"calibration": calibration, "sketches": [sketches]}
+    assert found["idse"] == {"calibration": calibration, "sketches": [sketches], "judge": []}
     assert found["levels"]["sketches"] == [f"{folder}/guide_plain_5/detection/0000.npz"]
     objectness = guided.guides(Job(codec="avc", scheme="idse_objectness"))
     assert objectness["calibration"] == [f"{folder}/calibration/detection/objectness.npz"]

@@ -50,10 +50,10 @@ def mean_luma_weight(distortion):
     """What white error of variance 1 costs a luma sample on average."""
     weight = np.full((HEIGHT, WIDTH), distortion.sse[0])
     if distortion.frequency is not None:
-        frequency = np.broadcast_to(distortion.frequency, (3, 4, 6, 16)) if distortion.frequency.ndim == 2 else None
-        shape = (distortion.frequency if frequency is None else frequency)[0].mean(-1)
-        scale = 1 if distortion.weights is None else distortion.weights[0]
-        weight = weight + np.kron(scale * shape, np.ones((16, 16)))
+        shared = distortion.frequency.ndim == 2
+        frequency = distortion.frequency[:, None, None] if shared else distortion.frequency
+        scale = np.ones((4, 6)) if distortion.weights is None else distortion.weights[0]
+        weight = weight + np.kron(scale * frequency[0].mean(-1), np.ones((16, 16)))
     if distortion.pixels is not None:
         weight = weight + distortion.pixels[0]
     if distortion.sketches is not None:
@@ -180,20 +180,20 @@ def files(tmp_path):
 
 def test_a_guide_reads_what_the_workflow_wrote(files):
     guide = Guide("idse", Mixing(), files / "cal.npz", files / "a.npz")
-    found = guide.distortion(0, picture())
-    expected = made("idse")
+    found = guide.guidance(0, picture())["distortion"]
+    expected = made("idse", *Mixing())
     np.testing.assert_allclose(found.frequency, expected.frequency, rtol=2e-3)  # sketches are stored as 16-bit floats
     assert guide.chroma_qp_offset == calibration().chroma_qp_offset
-    assert Guide("sse", Mixing()).distortion(0, picture()) is None
+    assert Guide("sse", Mixing()).guidance(0, picture()) == {"distortion": None}
 
 
 def test_a_sketch_of_another_picture_or_network_is_refused(files):
     with pytest.raises(InputError, match=r"a\.npz.*another picture"):
-        Guide("idse", Mixing(), files / "cal.npz", files / "a.npz").distortion(0, picture(1))
+        Guide("idse", Mixing(), files / "cal.npz", files / "a.npz").guidance(0, picture(1))
     other = dataclasses.replace(calibration(), network_sha256="e" * 64)
     save_calibration(files / "other.npz", other)
     with pytest.raises(InputError, match=r"other\.npz.*digests differ"):
-        Guide("idse", Mixing(), files / "other.npz", files / "a.npz").distortion(0, picture())
+        Guide("idse", Mixing(), files / "other.npz", files / "a.npz").guidance(0, picture())
     save_calibration(files / "objectness.npz", dataclasses.replace(calibration(), objectness=True))
     with pytest.raises(InputError, match=r"objectness\.npz.*objectness"):
-        Guide("idse", Mixing(), files / "objectness.npz", files / "a.npz").distortion(0, picture())
+        Guide("idse", Mixing(), files / "objectness.npz", files / "a.npz").guidance(0, picture())

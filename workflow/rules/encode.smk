@@ -26,9 +26,7 @@ rule encode:
     resources:
         mem_mb=4000,
     params:
-        code=lambda wildcards: PLAN.codec_code(
-            "encode", wildcards.study, wildcards.codec
-        ),
+        code=PLAN.encode_code,
         pictures=lambda wildcards: PLAN.coded_set(wildcards.streams).folder,
         shard=lambda wildcards: int(wildcards.shard),
         codec=lambda wildcards: PLAN.codec(
@@ -36,5 +34,6 @@ rule encode:
         ),
         point=lambda wildcards: int(wildcards.point),
         guidance=PLAN.guidance,
+        network=PLAN.judging_network,
     script:
         "../../scripts/encode.py"

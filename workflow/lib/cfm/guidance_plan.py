@@ -14,6 +14,8 @@ CALIBRATION_SEED = 1 << 30
 JUDGE = "sketch"  # role of the sketches that judge
 CALIBRATED = ("sse_chroma", "static", "idse", "idse_objectness", "feature_distance")
 SKETCHED = ("idse_pixel", "idse_sketch", "idse", "idse_objectness", "feature_distance")
+FEATURE_DISTANCE = "feature_distance"
+JUDGING_CODE = ("cfm.sensitivity.feature_judge", "cfm.tasks")
 BASELINES = ("sse", "sse_chroma", "static")
 
 
@@ -52,9 +54,23 @@ class GuidancePlan(Plan):
         own_offset = row.distortion in CALIBRATED and row.chroma_qp_offset is None
         return {"scheme": row.distortion, "tau": row.tau, "normalise": row.normalise, "own_offset": own_offset}
 
+    def judging_network(self, wildcards: Any) -> dict[str, Any]:
+        """Arguments of `load_network` where the network itself decides; empty elsewhere."""
+        if self.guidance(wildcards).get("scheme") != FEATURE_DISTANCE:
+            return {}
+        return self.network(self.guide_task(wildcards.streams)) | {"device": "cpu"}
+
+    def encode_code(self, wildcards: Any) -> str:
+        """Digest of the code of an encoding job; networks are of it only where they decide."""
+        network = self.judging_network(wildcards)
+        if network:
+            return self.codec_code("encode", wildcards.study, wildcards.codec, network["spec"])
+        return self.codec_code("encode", wildcards.study, wildcards.codec, without=JUDGING_CODE)
+
     def guides(self, wildcards: Any) -> dict[str, list[str]]:
-        """Files that guide an encoder: `calibration` and `sketches`, each a list of one or none."""
-        guidance, found = self.guidance(wildcards), {"calibration": [], "sketches": []}
+        """Files that guide an encoder: `calibration` and `sketches`, a list of one or none, and the files of the
+        network that is the `judge`."""
+        guidance, found = self.guidance(wildcards), {"calibration": [], "sketches": [], "judge": []}
         if guidance:
             row, task = self.scheme(wildcards.scheme), self.guide_task(wildcards.streams)
             folder = f"{self.results}/image_coding"
@@ -62,6 +78,8 @@ class GuidancePlan(Plan):
                 found["calibration"] = [f"{folder}/calibration/{task}/{self.features_of(row)}.npz"]
             if row.distortion in SKETCHED:
                 found["sketches"] = [f"{folder}/{self.guide_role(row)}/{task}/{wildcards.shard}.npz"]
+            if row.distortion == FEATURE_DISTANCE:
+                found["judge"] = self.network_files(task)
         return found
 
     def seen_sketches(self, wildcards: Any) -> list[str]:

@@ -240,9 +240,9 @@ class Plan:
             arguments["architecture"] = {key: value for key, value in architecture.items() if key != "family"}
         return arguments
 
-    def codec_code(self, script: str, study: str, name: str, *specs: str) -> str:
+    def codec_code(self, script: str, study: str, name: str, *specs: str, without: tuple[str, ...] = ()) -> str:
         """Digest of a script that runs a codec, without the modules of other codecs; external ones share theirs."""
-        kind = self.codec_kind(study, name)
+        left_out, kind = without, self.codec_kind(study, name)
         if kind in LEARNED:
             without = ("cfm.codecs.external", *OWN_CODE, GUIDANCE_CODE)
         elif kind in OWN:
@@ -252,7 +252,7 @@ class Plan:
             without = (*OWN_CODE, LEARNED_CODE, GUIDANCE_CODE)
         if self.section(study, name).downsample == 1:
             without = (*without, DOWNSAMPLED_CODE)
-        return self.code(script, *specs, without=without)
+        return self.code(script, *specs, without=(*without, *left_out))
 
     def phi(self, name: str) -> dict[str, Any]:
         """What the rate-phi model of a feature codec is fitted on: `kinds`, and phi of each point."""

@@ -18,6 +18,7 @@ from cfm.codecs.annex_b import annex_b_unit, last_unit, without_prevention
 from cfm.codecs.distortion import DECISIONS, Distortion, check_decisions
 from cfm.codecs.encoded import EncodedPicture
 from cfm.codecs.external.decoding import decode_annex_b
+from cfm.codecs.judge import Judge
 from cfm.codecs.picture import Picture, plane_shapes
 from cfm.errors import BitstreamError, ConfigurationError, InputError
 
@@ -81,8 +82,10 @@ class SealedCodec(ABC):
         planes = tuple(np.zeros(shape, np.uint8) for shape in plane_shapes(self.layout, 16, 16))
         self._encode(Picture(planes, self.layout, 8), LARGEST_QP // 2, None)
 
-    def encode(self, picture: Picture, point: int, distortion: Distortion | None = None) -> bytes:
-        """Code a picture of 8-bit 4:2:0 at a QP.
+    def encode(
+        self, picture: Picture, point: int, distortion: Distortion | None = None, judge: Judge | None = None
+    ) -> bytes:
+        """Code a picture of 8-bit 4:2:0 at a QP, with decisions by a distortion, and by a judge where there is one.
 
         Raises
         ------
@@ -96,7 +99,7 @@ class SealedCodec(ABC):
         if picture.layout != self.layout or picture.bit_depth != 8:
             form = f"{picture.bit_depth}-bit {picture.layout}"
             raise InputError(f"codec {self.name} codes 8-bit yuv420, not {form}: convert it")
-        stream = self._encode(picture, point, distortion).stream
+        stream = self._encode(picture, point, distortion, judge).stream
         odd = (ODD_WIDTH if picture.width % 2 else 0) | (ODD_HEIGHT if picture.height % 2 else 0)
         return stream + annex_b_unit(SEALS[self.name], SEAL_CONTENT.pack(MARK | odd, zlib.crc32(stream, odd)))
 
@@ -119,7 +122,9 @@ class SealedCodec(ABC):
         return Picture(tuple(np.ascontiguousarray(plane) for plane in planes), self.layout, 8)
 
     @abstractmethod
-    def _encode(self, picture: Picture, qp: int, distortion: Distortion | None) -> EncodedPicture:
+    def _encode(
+        self, picture: Picture, qp: int, distortion: Distortion | None, judge: Judge | None = None
+    ) -> EncodedPicture:
         """Code a picture of the codec's form at a QP that there is."""
 
 

@@ -19,7 +19,7 @@ from cfm.configuration.sections import (
 
 DECISIONS = ("partition", "mode", "levels", "delta_qp")  # of our encoders, that can use the distortion
 DELTA_QPS = [-2, 0, 2]
-LITERAL_PROBES = 8
+LITERAL_PROBES, LITERAL_TAU = 8, 0.5
 
 
 class Scheme(Section):
@@ -35,11 +35,11 @@ class Scheme(Section):
         "the network itself in partition and delta-QP, `idse` in the others, minutes a picture.",
     )
     probes: int = Field(2, ge=1, le=64, description="Random vectors K of the sketches that guide.")
-    tau: float = Field(0.5, gt=0, description="τ: weight of what a picture's own form is mixed with.")
+    tau: float = Field(0.25, gt=0, description="τ: weight of what a picture's own form is mixed with.")
     normalise: Literal["picture", "dataset"] = Field(
-        "picture",
+        "dataset",
         description="What IDSE is divided by: its mean in the picture, or in the calibration's pictures, so that "
-        "pictures that the network feels more have more bits.",
+        "pictures that the network feels more have more bits; the paper's two forms always by the picture.",
     )
     delta_qp: list[Annotated[int, Field(ge=-12, le=12)]] | None = Field(
         None, min_length=1, description="What a block adds to the QP; the codec's where absent."
@@ -57,13 +57,13 @@ class Scheme(Section):
 def built_in_schemes() -> dict[str, Scheme]:
     """Rows that every table of schemes has: each distortion under its own name, and with delta-QPs as `<name>_dqp`.
 
-    The paper's two have more probes: their raw sketches leave a null space that the encoder finds (METHODS §1).
+    The paper's two have more probes, whose null space an encoder finds, and a larger τ (METHODS §1).
     """
     rows = {}
     for name in get_args(Scheme.model_fields["distortion"].annotation):
-        probes = {"probes": LITERAL_PROBES} if name in ("idse_pixel", "idse_sketch") else {}
-        rows[name] = Scheme(distortion=name, **probes)
-        rows[f"{name}_dqp"] = Scheme(distortion=name, delta_qp=DELTA_QPS, **probes)
+        literal = {"probes": LITERAL_PROBES, "tau": LITERAL_TAU} if name in ("idse_pixel", "idse_sketch") else {}
+        rows[name] = Scheme(distortion=name, **literal)
+        rows[f"{name}_dqp"] = Scheme(distortion=name, delta_qp=DELTA_QPS, **literal)
     return rows
 
 

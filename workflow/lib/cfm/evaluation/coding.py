@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cfm.codecs.distortion import Distortion
 from cfm.codecs.pack import PackWriter
 from cfm.codecs.picture import Picture
 from cfm.data.colour import rgb_to_yuv420, yuv420_to_rgb
@@ -36,7 +35,7 @@ def encode_pictures(
     point: int,
     pictures: Sequence[SourcePicture],
     pack: Path,
-    guide: Callable[[int, Picture], Distortion | None] | None = None,
+    guide: Callable[[int, Picture], dict[str, Any]] | None = None,
 ) -> pd.DataFrame:
     """Encode a shard at one operating point.
 
@@ -51,8 +50,8 @@ def encode_pictures(
     pack : path
         The zip of streams to write.
     guide : callable or None
-        The distortion that a codec of our own minimises, by the picture's id and samples; the squared error where
-        absent.
+        What a codec of our own is told beside picture and point, by the picture's id and samples, see
+        `cfm.sensitivity.guidance`; nothing where absent.
 
     Returns
     -------
@@ -64,7 +63,7 @@ def encode_pictures(
     with PackWriter(pack) as writer:
         for image_id, path in pictures:
             picture = to_layout(read_rgb(path), codec.layout)
-            guidance = {"distortion": guide(image_id, picture)} if guide else {}
+            guidance = guide(image_id, picture) if guide else {}
             started_s = time.perf_counter()
             stream = codec.encode(picture, point, **guidance)
             encode_s = time.perf_counter() - started_s

@@ -43,8 +43,8 @@ class Mixing(NamedTuple):
         "dataset", which lets pictures that the network feels more have more bits.
     """
 
-    tau: float = 0.5
-    normalise: str = "picture"
+    tau: float = 0.25
+    normalise: str = "dataset"
 
 
 class Given(NamedTuple):
@@ -159,12 +159,19 @@ def _sse(given: Given) -> None:
 
 
 def _sse_chroma(given: Given) -> Distortion:
-    return Distortion(given.height, given.width, sse=given.calibration.chroma, weighs_chroma=True)
+    chroma = given.calibration.chroma
+    return Distortion(given.height, given.width, sse=chroma, plain=chroma, weighs_chroma=True)
+
+
+def _small_forms(given: Given, **data: np.ndarray) -> Distortion:
+    """Frequency weights, and those of macroblocks, alone; decisions without them weigh chroma alike."""
+    return Distortion(
+        given.height, given.width, sse=np.zeros(3), plain=given.calibration.chroma, weighs_chroma=True, **data
+    )
 
 
 def _static(given: Given) -> Distortion:
-    static = static_frequency(given.calibration)
-    return Distortion(given.height, given.width, sse=np.zeros(3), frequency=static, weighs_chroma=True)
+    return _small_forms(given, frequency=static_frequency(given.calibration))
 
 
 def _idse_pixel(given: Given) -> Distortion:
@@ -199,7 +206,7 @@ def _idse(given: Given) -> Distortion:
     if given.mixing.normalise == "picture":
         own /= max(clipped(scalars).mean(), 1e-30)
     mixed = (own + tau * static[:, None, None]) / (1 + tau)
-    return Distortion(given.height, given.width, sse=np.zeros(3), frequency=mixed, weighs_chroma=True)
+    return _small_forms(given, frequency=mixed)
 
 
 def _idse_objectness(given: Given) -> Distortion:
@@ -209,7 +216,7 @@ def _idse_objectness(given: Given) -> Distortion:
     if given.mixing.normalise == "picture":
         scalars /= max(scalars.mean(), 1e-30)
     weights = np.broadcast_to((scalars + tau) / (1 + tau), (3, *scalars.shape))
-    return Distortion(given.height, given.width, np.zeros(3), weights, frequency=static, weighs_chroma=True)
+    return _small_forms(given, weights=weights, frequency=static)
 
 
 SCHEMES: dict[str, Callable[[Given], Distortion | None]] = {

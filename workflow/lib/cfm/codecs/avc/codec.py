@@ -8,6 +8,7 @@ from cfm.codecs.avc.encoder import encode_picture
 from cfm.codecs.avc.settings import LARGEST_EFFORT
 from cfm.codecs.distortion import DECISIONS, Distortion
 from cfm.codecs.encoded import EncodedPicture
+from cfm.codecs.judge import Judge
 from cfm.codecs.picture import Picture
 from cfm.codecs.sealed import SealedCodec
 
@@ -49,7 +50,9 @@ class Avc(SealedCodec):
         super().__init__(deltas, chroma_offset, effort, decisions)
         self.cabac = cabac
 
-    def _encode(self, picture: Picture, qp: int, distortion: Distortion | None) -> EncodedPicture:
+    def _encode(
+        self, picture: Picture, qp: int, distortion: Distortion | None, judge: Judge | None = None
+    ) -> EncodedPicture:
         return encode_picture(
             picture,
             qp,
@@ -59,4 +62,5 @@ class Avc(SealedCodec):
             self.cabac,
             effort=self.effort,
             decisions=self.decisions,
+            judge=judge,
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from cfm.codecs.distortion import DECISIONS, Distortion
 from cfm.codecs.encoded import EncodedPicture
 from cfm.codecs.hevc.encoder import LARGEST_EFFORT, encode_picture
+from cfm.codecs.judge import Judge
 from cfm.codecs.picture import Picture
 from cfm.codecs.sealed import SealedCodec
 from cfm.errors import ConfigurationError
@@ -53,7 +54,9 @@ class Hevc(SealedCodec):
             raise ConfigurationError(f"codec hevc: CTU {ctu}; name one of {', '.join(map(str, CTUS))}")
         self.ctu = ctu
 
-    def _encode(self, picture: Picture, qp: int, distortion: Distortion | None) -> EncodedPicture:
+    def _encode(
+        self, picture: Picture, qp: int, distortion: Distortion | None, judge: Judge | None = None
+    ) -> EncodedPicture:
         return encode_picture(
             picture,
             qp,
@@ -63,4 +66,5 @@ class Hevc(SealedCodec):
             self.ctu,
             effort=self.effort,
             decisions=self.decisions,
+            judge=judge,
         )
