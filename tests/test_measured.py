@@ -61,6 +61,19 @@ def test_a_block_is_written_from_the_table_and_the_rest_stays(checkout):
     assert measured.filled(written) == written
 
 
+def test_of_several_schemes_the_block_of_correlations_shows_the_squared_error(checkout):
+    values = {"point": 33, "pearson": 0.5, "pearson_low": 0.4, "pearson_high": 0.6, "log_ratio_median": 0.0}
+    rows = [values | {"codec": "x265", "scheme": "sse"}, values | {"codec": "elic", "scheme": "mfiba"}]
+    rows += [values | {"codec": "avc", "scheme": name, "log_ratio_median_seen": -1.0} for name in ("idse", "sse")]
+    rows[-1]["log_ratio_median_seen"] = None
+    pd.DataFrame(rows).to_csv(checkout / "results/small/tables/idse_correlation.csv", index=False)
+    measured.take("small")
+    written = measured.filled("<!-- measured: idse small -->\n<!-- end -->")
+    assert [line.split(" | ")[0] for line in written.splitlines()[3:-1]] == ["| x265", "| elic, mfiba", "| avc"]
+    written = measured.filled("<!-- measured: idse_bias small -->\n<!-- end -->")
+    assert written.splitlines()[3:-1] == ["| avc, idse | 33 | 1.00 | 0.10 |"]
+
+
 def test_what_was_not_measured_is_an_error(checkout):
     with pytest.raises(ConfigurationError, match="no tables"):
         measured.take("other")

@@ -36,6 +36,19 @@ def test_a_power_law_correlates_fully_and_its_bias_is_told():
     assert row["pictures"] == 20
 
 
+def test_the_null_space_of_the_probes_that_guided_is_told():
+    measured = np.geomspace(1, 1000, 20)
+    frame = distances(measured, measured).assign(idse_seen=measured**0.5 / 10)
+    frame.loc[0, "idse_seen"] = None
+    row = checked(correlation_table(frame, np.random.default_rng(1), 5), "idse_correlation", "test").iloc[0]
+    assert row["log_ratio_median"] == pytest.approx(0)
+    assert row["log_ratio_median_seen"] == pytest.approx(-1 - np.median(np.log10(measured[1:])) / 2)
+    assert row["pearson_seen"] == pytest.approx(1)
+    row = correlation_table(distances(measured, measured), np.random.default_rng(1), 5).iloc[0]
+    assert np.isnan(row["log_ratio_median_seen"])
+    assert np.isnan(row["pearson_seen"])
+
+
 def test_interval_holds_the_value_and_zero_distances_are_left_out():
     rng = np.random.default_rng(2)
     measured = rng.lognormal(3, 1, 40)

@@ -63,6 +63,18 @@ def make_distances(rng):
     return checked(pd.concat(frames), "distances", "made up")
 
 
+def make_guided_distances(rng):
+    """Of one encoder, squared error and guided by sketches of which it found the null space."""
+    frames = []
+    for (scheme, found), point in product({"sse": np.nan, "idse_sketch": 0.3, "idse": 0.9}.items(), (33, 41)):
+        true = rng.lognormal(2 + (point - 33) / 4, 0.8, 40)
+        identity = {"study": "image_coding", "task": "detection", "codec": "avc", "scheme": scheme, "point": point}
+        values = {"image_id": range(40), "feature_distance": true, "idse": true * rng.lognormal(0.1, 0.4, 40)}
+        values |= {"objectness_distance": true / 9, "idse_seen": found * true * rng.lognormal(0, 0.4, 40)}
+        frames.append(pd.DataFrame(identity | values | {"sse": true * 900, "psnr_y_db": 40.0 - point / 4}))
+    return checked(pd.concat([*frames, make_distances(rng)]), "distances", "made up")
+
+
 def make_feature_tables(rng):
     """Tables loss_rate_points, loss_rate_fit, rate_phi_points, rate_phi_fit, importance and sensitivity_by_size."""
     tables = {name: [] for name in FEATURE_TABLES}

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from cfm.evaluation.correlation import correlation_table
 from cfm.reporting.curve_figures import rate_accuracy, size_sensitivity_curves
 from cfm.reporting.drawing import colours_of, save_figure, spread
 from cfm.reporting.fit_figures import allocation_weights, loss_of_fit, loss_rate_fits, rate_of_fit, rate_phi_fits
-from cfm.reporting.sensitivity_figures import idse_scatter, importance_maps
+from cfm.reporting.sensitivity_figures import idse_scatter, importance_maps, shown_schemes
 
 
 def texts(figure):
@@ -20,6 +21,8 @@ def draw_all(tables, made_up):
     yield rate_accuracy(tables["curves"], "image_coding")
     yield rate_accuracy(tables["curves"], "feature_coding")
     yield idse_scatter(tables["distances"], tables["idse_correlation"], "detection")
+    guided = made_up.make_guided_distances(np.random.default_rng(1))
+    yield idse_scatter(guided, correlation_table(guided, np.random.default_rng(1), 5), "detection")
     yield importance_maps(*made_up.make_pictures(), 16)
     yield loss_rate_fits(tables["loss_rate_points"], tables["loss_rate_fit"], tables["importance"])
     yield rate_phi_fits(tables["rate_phi_points"], tables["rate_phi_fit"])
@@ -97,6 +100,18 @@ def test_labels_keep_their_distance_order_and_mean(count):
 def test_names_keep_their_colours():
     assert colours_of(["x264", "vvenc"])["vvenc"] == colours_of(["vvenc"])["vvenc"]
     assert len(set(colours_of(["a", "b"]).values())) == 2
+
+
+def test_the_scatter_shows_few_schemes_of_a_guided_encoder(made_up, tables):
+    guided = made_up.make_guided_distances(np.random.default_rng(1))
+    assert shown_schemes(guided) == [("avc", "sse"), ("avc", "idse_sketch"), ("avc", "idse")]
+    assert shown_schemes(tables["distances"]) == [("vvenc", "sse"), ("x264", "sse"), ("x265", "sse")]
+    renamed = guided.replace({"scheme": {"idse": "levels", "idse_sketch": "partition"}})
+    assert shown_schemes(renamed) == [("avc", "sse"), ("avc", "levels"), ("avc", "partition")]
+    figure = idse_scatter(guided, correlation_table(guided, np.random.default_rng(1), 5), "detection")
+    circles = [sum(line.get_markerfacecolor() == "none" for line in axes.lines) for axes in figure.axes]
+    assert circles == [2, 3, 3]  # of each point, and one in the legend
+    assert len(idse_scatter(tables["distances"][:0], tables["idse_correlation"], "detection").axes) == 1
 
 
 def test_a_codec_without_a_task_leaves_its_panel_out(tables):

@@ -1,4 +1,8 @@
-"""How well IDSE predicts the true feature distance of decoded pictures."""
+"""How well IDSE predicts the true feature distance of decoded pictures.
+
+By probes that the encoder did not see, and by those that guided it where it was guided: an encoder that minimises IDSE
+finds the null space of the probes it has, so that the prediction by them is too low (METHODS §1).
+"""
 
 from __future__ import annotations
 
@@ -50,7 +54,7 @@ def correlation_table(distances: pd.DataFrame, rng: np.random.Generator, repeats
     ----------
     distances : pandas.DataFrame
         Rows of the schema `distances`. Pictures whose distance or prediction is 0 have no logarithm and are left out;
-        the column `pictures` counts the others.
+        the column `pictures` counts the others. The columns `..._seen` are of the probes that guided the encoder.
     rng : numpy.random.Generator
         Source of the bootstrap's draws.
     repeats : int
@@ -68,5 +72,13 @@ def correlation_table(distances: pd.DataFrame, rng: np.random.Generator, repeats
             column = column[np.isfinite(column)]
             low, high = np.percentile(column, INTERVAL) if len(column) else (np.nan, np.nan)
             row |= {name: getattr(value, name), f"{name}_low": low, f"{name}_high": high}
-        rows.append(row | {"log_ratio_median": np.median(np.log10(predicted / measured)) if len(used) else np.nan})
+        seen = used[used["idse_seen"].astype(float) > 0]
+        by_seen, its_distance = seen["idse_seen"].to_numpy(float), seen["feature_distance"].to_numpy()
+        row |= {"log_ratio_median": _bias(predicted, measured), "log_ratio_median_seen": _bias(by_seen, its_distance)}
+        rows.append(row | {"pearson_seen": correlations(by_seen, its_distance).pearson})
     return pd.DataFrame(rows, columns=load_schema("idse_correlation").column_names)
+
+
+def _bias(predicted: np.ndarray, measured: np.ndarray) -> float:
+    """Median log10 of the ratio; NaN where there are no pictures."""
+    return float(np.median(np.log10(predicted / measured))) if len(predicted) else float("nan")

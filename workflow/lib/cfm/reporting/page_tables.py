@@ -139,7 +139,7 @@ def correlation_rows(table: pd.DataFrame) -> PageTable:
     rows = tuple(
         (
             display_name(row["task"]),
-            row["codec"],
+            f"{row['codec']}/{row['scheme']}",
             f"{row['point']:g}",
             str(row["pictures"]),
             number(row["pearson"], "{:.3f}"),
@@ -147,10 +147,12 @@ def correlation_rows(table: pd.DataFrame) -> PageTable:
             number(row["spearman"], "{:.3f}"),
             interval(row["spearman_low"], row["spearman_high"], "{:.3f}"),
             number(row["log_ratio_median"], "{:+.2f}"),
+            number(row["log_ratio_median_seen"], "{:+.2f}"),
         )
         for row in table.to_dict("records")
     )
-    columns = ("Task", "Codec", "Point", "Pictures", "Pearson (log-log)", "95 %", "Spearman", "95 %", "log10 bias")
+    columns = ("Task", "Codec/scheme", "Point", "Pictures", "Pearson (log-log)", "95 %", "Spearman", "95 %")
+    columns += ("log10 bias", "By seen probes")
     return PageTable("IDSE against the true feature distance", caption("idse_correlation"), columns, rows, folded=True)
 
 

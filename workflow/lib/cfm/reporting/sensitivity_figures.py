@@ -10,9 +10,15 @@ from matplotlib.figure import Figure
 
 from cfm.reporting.drawing import SCALE_COLOURS, display_name, panels, styled
 
+GUIDED = ("idse_sketch", "idse", "idse_sketch_dqp", "idse_dqp")  # schemes that the scatter prefers
+MOST_GUIDED = 2
+
 
 def idse_scatter(distances: pd.DataFrame, correlation: pd.DataFrame, task: str) -> Figure:
-    """Predicted over true feature distance of every decoded picture, one panel a codec.
+    """Predicted over true feature distance of every decoded picture.
+
+    One panel a codec; where probes guided an encoder, one a scheme of the first such codec, see `shown_schemes`, with
+    the predictions by these probes for circles.
 
     Parameters
     ----------
@@ -22,26 +28,52 @@ def idse_scatter(distances: pd.DataFrame, correlation: pd.DataFrame, task: str) 
         The network that is drawn.
     """
     rows = distances[(distances["task"] == task) & (distances["idse"] > 0) & (distances["feature_distance"] > 0)]
-    codecs = sorted(set(rows["codec"]))
+    rows = rows.assign(idse_seen=rows["idse_seen"].astype(float))
+    found = correlation[correlation["task"] == task]
+    curves = shown_schemes(rows)
     with styled():
-        figure, axes = panels(1, max(len(codecs), 1), width=3.3, height=3.2)
-        ends = np.array(
-            [rows[["idse", "feature_distance"]].min().min(), rows[["idse", "feature_distance"]].max().max()]
-        )
-        for codec, panel in zip(codecs, axes[0], strict=False):
-            found = correlation[(correlation["codec"] == codec) & (correlation["task"] == task)].set_index("point")
-            points = sorted(set(rows[rows["codec"] == codec]["point"]))
+        figure, axes = panels(1, max(len(curves), 1), width=3.3, height=3.2)
+        drawn = [rows[(rows["codec"] == codec) & (rows["scheme"] == scheme)] for codec, scheme in curves]
+        values = [curve[["idse", "idse_seen", "feature_distance"]].to_numpy().ravel() for curve in drawn]
+        values = np.concatenate([np.empty(0), *values])
+        several = len({scheme for _, scheme in curves}) > 1
+        for (codec, scheme), curve, panel in zip(curves, drawn, axes[0], strict=False):
+            table = found[(found["codec"] == codec) & (found["scheme"] == scheme)].set_index("point")
+            points = sorted(set(curve["point"]))
             for point, colour in zip(points, _sequence(len(points)), strict=True):
-                chosen = rows[(rows["codec"] == codec) & (rows["point"] == point)]
+                chosen = curve[curve["point"] == point]
                 label = f"point {point:g}"
-                if point in found.index:
-                    label += f": r {found.loc[point, 'pearson']:.2f}, ρ {found.loc[point, 'spearman']:.2f}"
+                if point in table.index:
+                    label += f": r {table.loc[point, 'pearson']:.2f}, ρ {table.loc[point, 'spearman']:.2f}"
                 panel.plot(chosen["feature_distance"], chosen["idse"], "o", ms=3, mew=0, color=colour, label=label)
+                panel.plot(chosen["feature_distance"], chosen["idse_seen"], "o", ms=3, mew=0.6, mfc="none", mec=colour)
+            if curve["idse_seen"].notna().any():
+                panel.plot([], [], "o", ms=3, mew=0.6, mfc="none", mec="#444444", label="by the probes that guided")
+            ends = [np.nanmin(values[values > 0]), np.nanmax(values)]
             panel.plot(ends, ends, color="#444444", lw=0.8, ls=(0, (4, 3)))
-            panel.set(xscale="log", yscale="log", title=display_name(codec), xlabel="true ‖f(x) − f(x̂)‖²")
+            name = f"{codec}, {scheme}" if several else display_name(codec)
+            panel.set(xscale="log", yscale="log", title=name, xlabel="true ‖f(x) − f(x̂)‖²")
             panel.legend(loc="upper left", fontsize=7, handletextpad=0.1, borderaxespad=0.1)
         axes[0][0].set_ylabel("predicted by IDSE")
     return figure
+
+
+def shown_schemes(distances: pd.DataFrame) -> list[tuple[str, str]]:
+    """Codec and scheme of the panels of `idse_scatter`.
+
+    The squared error of every codec; where the probes that guided an encoder are known, schemes of the first such
+    codec: the squared error's, the paper's raw sketches, the pooled matrices, or else the first ones.
+    """
+    guided = distances[distances["idse_seen"].notna()]
+    if guided.empty:
+        pairs = distances[["codec", "scheme"]].drop_duplicates().sort_values(["codec", "scheme"])
+        several = pairs.groupby("codec")["scheme"].transform("nunique") > 1
+        return list(pairs[~several | (pairs["scheme"] == "sse")].itertuples(index=False, name=None))
+    codec = min(guided["codec"])
+    schemes = sorted(set(guided.loc[guided["codec"] == codec, "scheme"]))
+    preferred = [name for name in GUIDED if name in schemes] or schemes
+    plain = ["sse"] if ((distances["codec"] == codec) & (distances["scheme"] == "sse")).any() else []
+    return [(codec, scheme) for scheme in plain + preferred[:MOST_GUIDED]]
 
 
 def _sequence(count: int) -> list[str]:
