@@ -1,5 +1,7 @@
 """The command line: what it prints, and one line for what a user gets wrong."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -153,7 +155,37 @@ def test_a_sketch_guides_the_encoder(tmp_path, monkeypatch, capsys):
     status, _, error = run(monkeypatch, capsys, "encode", "larger.png", "--qp", 40, "-o", "c.264", *guided)
     assert status == 1
     assert "48x32" in error
+    Image.new("RGB", (48, 32)).save("other.png")
+    status, _, error = run(monkeypatch, capsys, "encode", "other.png", "--qp", 40, "-o", "c.264", *guided)
+    assert (status, "another picture" in error) == (1, True)
     assert not (tmp_path / "c.264").exists()
+
+
+def test_a_scheme_is_calibrated_sketched_and_coded(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plugin.py").write_text(PLUGIN)
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        Path("train").mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (32, 48, 3), dtype=np.uint8)).save(f"train/{number}.png")
+    network = ["--network", "plugin.py:network"]
+    assert run(monkeypatch, capsys, "calibrate", "train", *network, "--pictures", "3", "-o", "cal.npz")[0] == 0
+    status, out, _ = run(monkeypatch, capsys, "inspect", "cal.npz")
+    assert (status, "3 pictures" in out, "chroma QP offset" in out) == (0, True, True)
+    scheme = ["sketch", "train/0.png", *network, "--scheme", "idse", "-o", "d.npz"]
+    status, out, _ = run(monkeypatch, capsys, *scheme, "--calibration", "cal.npz")
+    assert (status, "--chroma-qp-offset=" in out) == (0, True)
+    options = ["--rdo", "idse", "--sketch", "d.npz", out.split()[-1]]
+    assert run(monkeypatch, capsys, "encode", "train/0.png", "--qp", 40, "-o", "a.264", *options)[0] == 0
+    assert run(monkeypatch, capsys, "encode", "train/0.png", "--qp", 40, "-o", "b.264")[0] == 0
+    assert Path("a.264").read_bytes() != Path("b.264").read_bytes()
+    status, _, error = run(monkeypatch, capsys, *scheme)
+    assert (status, "needs a calibration" in error) == (1, True)
+    status, _, error = run(monkeypatch, capsys, "calibrate", "train", *network, "--pictures", "4", "-o", "cal.npz")
+    assert (status, "lower --pictures" in error) == (1, True)
+    (tmp_path / "plugin.py").write_text(PLUGIN + "\n# another network\n")
+    status, _, error = run(monkeypatch, capsys, *scheme, "--calibration", "cal.npz")
+    assert (status, "digests differ" in error) == (1, True)
 
 
 @pytest.mark.parametrize(

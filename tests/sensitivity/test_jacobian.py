@@ -12,7 +12,7 @@ import torch
 from cfm.codecs.picture import Picture
 from cfm.data.colour import rgb_to_yuv420
 from cfm.data.differentiable_colour import planes_to_rgb
-from cfm.errors import InputError
+from cfm.errors import ConfigurationError, InputError
 from cfm.sensitivity.jacobian import feature_distance, jacobian_products, probe_generator, rademacher, sketch_picture
 from cfm.sensitivity.sketch import Sketch, block_sums, idse, importance_map
 
@@ -219,3 +219,58 @@ def test_idse_of_the_real_detector_ranks_errors_as_its_features_do(monkeypatch):
             true.append(feature_distance(network.features(network.prepare(planes_to_rgb(*moved))), lossless))
     assert predicted == sorted(predicted)
     assert np.corrcoef(np.log(predicted), np.log(true))[0, 1] > 0.97
+
+
+class Detached(SmallNetwork):
+    """Breaks the way from the features to the picture."""
+
+    def features(self, prepared):
+        return [scale.detach() if number else scale for number, scale in enumerate(super().features(prepared))]
+
+
+class Strided(SmallNetwork):
+    """Has no features of pictures that are smaller than its stride."""
+
+    strides = (2, 32)
+
+    def features(self, prepared):
+        return [torch.nn.functional.conv2d(prepared, torch.ones(2, 3, 32, 32), stride=32)]
+
+
+class Cropping(SmallNetwork):
+    """Gives nothing back where a picture is too small."""
+
+    strides = (16,)
+
+    def features(self, prepared):
+        return [prepared[:, :, 15::16, 15::16]]
+
+
+class Broken(SmallNetwork):
+    """The derivative of a square root at 0 is not a number."""
+
+    def features(self, prepared):
+        return [(prepared - prepared.detach()).sqrt() * 0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "words"),
+    [
+        (Detached, ConfigurationError, "small: scale 1 of its features has no gradient"),
+        (Strided, InputError, r"picture 7 of 9x11: small cannot take it.*stride is 32.*minimum_side"),
+        (Cropping, InputError, "picture 7 of 9x11 has no features in small"),
+        (Broken, InputError, "picture 7: the gradient of small is not finite"),
+    ],
+)
+def test_networks_and_pictures_that_cannot_be_sketched_say_so(kind, error, words, picture):
+    with pytest.raises(error, match=words):
+        sketch_picture(kind(), picture, 7, 2, probe_generator(0, 7))
+
+
+def test_a_sketch_knows_its_picture(network, picture):
+    sketch = sketch_picture(network, picture, 7, 2, probe_generator(0, 7), network_sha256="ab")
+    sketch.check_made_for(picture)
+    assert sketch.network_sha256 == "ab"
+    planes = (picture.planes[0] ^ 1, *picture.planes[1:])
+    with pytest.raises(InputError, match="another picture than picture 7"):
+        sketch.check_made_for(Picture(planes, "yuv420", 8))

@@ -84,16 +84,24 @@ def stream_line(name: str, stream: bytes) -> str:
 
 
 def sketch_lines(path: Path) -> Iterator[str]:
-    """A line on each picture's sketch."""
+    """A line on each picture's sketch, on a distortion or on a calibration."""
     from cfm.codecs.distortion import is_distortion, load_distortion
+    from cfm.sensitivity.calibration import is_calibration, load_calibration
     from cfm.sensitivity.sketch_file import load_sketch, sketched_ids
 
     if is_distortion(path):
         found = load_distortion(path)
-        parts = ("weights", "frequency", "samples", "factors", "sketches")
+        parts = ("weights", "frequency", "samples", "factors", "pixels", "sketches")
         present = [name for name in parts if getattr(found, name) is not None]
         size = f"{found.width}x{found.height}"
         yield f"{path.name}: distortion for {size}, squared error and {', '.join(present) or 'nothing'}"
+        return
+    if is_calibration(path):
+        known = load_calibration(path)
+        kind = "scaled by objectness" if known.objectness else "as they are"
+        yield f"{path.name}: calibration of {known.network} by {known.pictures} pictures, features {kind}"
+        chroma = ", ".join(f"{weight:.3g}" for weight in known.chroma)
+        yield f"  weights of Y, Cb, Cr {chroma}; chroma QP offset {known.chroma_qp_offset}"
         return
     for image_id in sketched_ids(path):
         sketch = load_sketch(path, image_id)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cfm.codecs.picture import Picture
+from cfm.codecs.picture import Picture, picture_digest
 from cfm.errors import ConfigurationError, InputError
 from cfm.provenance import atomic_path
 
@@ -59,6 +59,8 @@ class Distortion:
         P: weights of single samples, float32.
     plain : array (3,)
         Weight of the squared error in Y, Cb and Cr where a decision leaves the data and `sse` out; see `DECISIONS`.
+    picture_sha256 : str
+        Digest of the picture that the data were made from; empty where they are of none, or it is not known.
 
     Raises
     ------
@@ -77,6 +79,7 @@ class Distortion:
     weighs_chroma: bool = False
     pixels: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
     plain: np.ndarray = field(default_factory=lambda: np.ones(3))
+    picture_sha256: str = ""
 
     def __post_init__(self) -> None:
         rows, columns = -(-self.height // 16), -(-self.width // 16)
@@ -101,12 +104,14 @@ class Distortion:
             _check_array(name, getattr(self, name), shape, signed)
 
     def check_fits(self, picture: Picture) -> None:
-        """Raise `InputError` where this is not for a picture of that size."""
+        """Raise `InputError` where this is for a picture of another size, or was made from another picture."""
         if (self.height, self.width) != (picture.height, picture.width):
             raise InputError(
                 f"the distortion is for {self.width}x{self.height} samples, the picture has "
                 f"{picture.width}x{picture.height}; sketch this picture"
             )
+        if self.picture_sha256 and self.picture_sha256 != picture_digest(picture):
+            raise InputError("the distortion was made from another picture than this one; sketch this picture")
 
 
 def _check_array(name: str, values: np.ndarray, shape: tuple[int | None, ...], signed: bool) -> None:
@@ -142,6 +147,7 @@ def save_distortion(path: Path | str, distortion: Distortion) -> None:
             height=distortion.height,
             width=distortion.width,
             weighs_chroma=distortion.weighs_chroma,
+            picture_sha256=distortion.picture_sha256,
             **{name: values for name, values in arrays.items() if values is not None},
         )
 
@@ -183,6 +189,7 @@ def load_distortion(path: Path | str) -> Distortion:
             **planes,
             plain=found.get("plain", np.ones(3)),
             weighs_chroma=weighs_chroma,
+            picture_sha256=str(found.get("picture_sha256", "")),
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,3 +70,11 @@ def plane_shapes(layout: str, height: int, width: int) -> list[tuple[int, int]]:
     """Shapes (rows, columns) of the planes of a picture of `height` x `width` pixels."""
     full, half = (height, width), ((height + 1) // 2, (width + 1) // 2)
     return {"yuv420": [full, half, half], "grey": [full], "rgb": [full] * 3}[layout]
+
+
+def picture_digest(picture: Picture) -> str:
+    """SHA-256 of a picture's geometry and samples, 64 hexadecimal digits."""
+    digest = hashlib.sha256(f"{picture.layout} {picture.bit_depth} {picture.height} {picture.width}".encode())
+    for plane in picture.planes:
+        digest.update(np.ascontiguousarray(plane).tobytes())
+    return digest.hexdigest()

@@ -95,6 +95,15 @@ def save_calibration(path: Path | str, calibration: Calibration) -> None:
         np.savez(file, calibration_format=FORMAT, **asdict(calibration))
 
 
+def is_calibration(path: Path | str) -> bool:
+    """Whether a file is an .npz that `save_calibration` wrote."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "calibration_format.npy" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
 def load_calibration(path: Path | str) -> Calibration:
     """Read what `save_calibration` wrote.
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -136,7 +137,8 @@ def scheme_distortion(
         raise InputError(f"the scheme {scheme} needs a sketch of the picture; make it with `cfm sketch`")
     if scheme in CALIBRATED and scheme in SKETCHED:
         _check_same(sketch, calibration)
-    return SCHEMES[scheme](given)
+    made = SCHEMES[scheme](given)
+    return replace(made, picture_sha256=sketch.picture_sha256) if scheme in SKETCHED else made
 
 
 def _check_same(sketch: Sketch, calibration: Calibration) -> None:

@@ -5,13 +5,12 @@ Nothing here runs a network: `cfm.sensitivity.jacobian` makes the sketches. METH
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from cfm.codecs.picture import Picture
+from cfm.codecs.picture import Picture, picture_digest
 from cfm.errors import InputError
 
 
@@ -65,14 +64,6 @@ class Sketch:
     def mean_weights(self) -> tuple[float, ...]:
         """Per plane: the mean over its samples of sum_k g_k^2, the w of METHODS §1, step 5."""
         return tuple(float(np.square(plane, dtype=np.float64).sum(0).mean()) for plane in self.planes)
-
-
-def picture_digest(picture: Picture) -> str:
-    """SHA-256 of a picture's geometry and samples, 64 hexadecimal digits."""
-    digest = hashlib.sha256(f"{picture.layout} {picture.bit_depth} {picture.height} {picture.width}".encode())
-    for plane in picture.planes:
-        digest.update(np.ascontiguousarray(plane).tobytes())
-    return digest.hexdigest()
 
 
 def block_sums(plane: np.ndarray, block: int) -> np.ndarray:
