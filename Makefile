@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE = flock -n -E 75 results/.lock $(BIN)/snakemake --nolock --cores $(CORES)
 
-.PHONY: demo test test-all check real retrain lock clean env test-env docs bench bench-avc bench-hevc
+.PHONY: demo test test-all check real retrain lock clean env test-env docs bench bench-avc bench-hevc bench-idse
 
 demo: env
 	@mkdir -p results
@@ -42,13 +42,18 @@ docs: test-env
 	$(BIN)/python -m cfm.documentation
 
 # Benchmarks print a table and write results/bench/<topic>.json; let nothing else run meanwhile.
-bench: bench-avc bench-hevc
+bench: bench-avc bench-hevc bench-idse
 
 bench-avc: test-env
 	$(BIN)/python -m tests.benchmarks.bench_avc
 
 bench-hevc: test-env
 	$(BIN)/python -m tests.benchmarks.bench_hevc
+
+# The whole image coding study on the validation data beside the checkout; goes on where it was stopped.
+bench-idse: test-env
+	@mkdir -p results
+	flock -n -E 75 results/.lock $(BIN)/python -m tests.benchmarks.bench_idse || $(call explain)
 
 lock:
 	uv pip compile --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --universal \

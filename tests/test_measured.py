@@ -27,6 +27,27 @@ def checkout(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_schemes_are_compared_within_their_codec(checkout):
+    same = {"study": "image_coding", "task": "detection", "comparable": True, "reason": "", "high": -5.0}
+    rows = [
+        same
+        | {"anchor": "avc/sse", "test": "avc/idse", "metric": "fidelity_db", "bd_rate_percent": -25.04, "low": -30.0}
+        | {"significant": True},
+        same
+        | {"anchor": "avc/sse", "test": "avc/idse", "metric": "AP", "bd_rate_percent": -9.0, "low": -30.0}
+        | {"significant": False},
+        same
+        | {"anchor": "avc/static", "test": "avc/idse", "metric": "fidelity_db", "bd_rate_percent": -6.0}
+        | {"significant": False},
+        same | {"anchor": "x265/sse", "test": "avc/idse", "metric": "AP", "bd_rate_percent": 1.0, "significant": False},
+    ]
+    pd.DataFrame(rows).to_csv(checkout / "results/small/tables/bd_rate.csv", index=False)
+    measured.take("small")
+    written = measured.filled("<!-- measured: schemes small -->\n<!-- end -->")
+    assert "| avc | idse | **−25.0** [−30.0, −5.0] |  | −6.0 | −9.0 [−30.0, −5.0] |  |" in written
+    assert written.count("idse") == 1
+
+
 def test_a_block_is_written_from_the_table_and_the_rest_stays(checkout):
     measured.take("small")
     text = "before\n<!-- measured: bd_rate small -->\nold\n<!-- end -->\nafter\n"

@@ -5,10 +5,11 @@ import pytest
 import yaml
 
 from cfm.codecs.pack import read_pack
+from cfm.sensitivity.calibration import load_calibration
 from cfm.sensitivity.sketch_file import load_sketch, sketched_ids
 
 RESULTS = "results/guided/image_coding"
-CODECS, SCHEMES = ("avc", "hevc"), ("sse", "idse")
+CODECS, SCHEMES = ("avc", "hevc"), ("sse", "static", "idse_dqp", "idse_sketch")
 
 
 @pytest.fixture
@@ -16,25 +17,38 @@ def configuration(checkout):
     """The tiny configuration with our encoders for its only codecs."""
     values = yaml.safe_load((checkout.folder / "tests/config/tiny.yaml").read_text(encoding="utf-8"))
     values["run"] = "guided"
-    settings = {"points": [39, 45], "rdo": list(SCHEMES), "delta_qp": [-2, 0, 2]}
+    settings = {"points": [39, 45], "rdo": list(SCHEMES)}
     values["image_coding"]["codecs"] = dict.fromkeys(CODECS, settings)
     values["image_coding"]["anchor"] = "avc"
+    values["image_coding"]["calibration"] = {"pictures": 3, "split": "calibrate2017"}
     del values["distillation"]
     path = checkout.folder / "guided.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
     return path.name
 
 
-def test_both_distortions_are_coded_and_judged_by_other_probes(checkout, configuration):
+def test_schemes_are_coded_and_judged_by_other_probes(checkout, configuration):
     curves = [f"{codec}/{scheme}" for codec in CODECS for scheme in SCHEMES]
-    targets = [f"{RESULTS}/results/detection/{curve}/45/0000.distances.parquet" for curve in curves]
+    targets = [f"{RESULTS}/results/detection/{curve}/0000.distances.parquet" for curve in curves]
     done = checkout.run(*targets, configuration=configuration)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     folder = checkout.folder / RESULTS
-    tables = [pd.read_parquet(checkout.folder / target) for target in targets]
-    assert all((table["feature_distance"] > 0).all() for table in tables)
+    tables = {curve: pd.read_parquet(checkout.folder / target) for curve, target in zip(curves, targets, strict=True)}
+    assert all((table["feature_distance"] > 0).all() for table in tables.values())
+    assert all(sorted(table["point"].unique()) == [39, 45] for table in tables.values())
+    guided = {curve: table["idse_seen"].notna().all() for curve, table in tables.items()}
+    assert guided == {curve: "idse" in curve for curve in curves}
     packs = [read_pack(folder / f"streams/{curve}/45/0000.zip") for curve in curves]
     assert all(len({pack[name] for pack in packs}) == len(curves) for name in packs[0])
-    guide, judge = (folder / role / "detection/0000.npz" for role in ("guide", "sketch"))
-    for image_id in sketched_ids(judge):
-        assert (load_sketch(guide, image_id).y != load_sketch(judge, image_id).y).any()
+    judge = folder / "sketch/detection/0000.npz"
+    for guide, probes in ((folder / f"guide_plain_{probes}/detection/0000.npz", probes) for probes in (2, 8)):
+        for image_id in sketched_ids(judge):
+            seen, unseen = load_sketch(guide, image_id), load_sketch(judge, image_id)
+            assert seen.probes == probes
+            assert (seen.y[:2] != unseen.y[:2]).any()
+    calibration = load_calibration(folder / "calibration/detection/plain.npz")
+    assert calibration.pictures == 3
+    assert calibration.network_sha256 == load_sketch(judge, image_id).network_sha256
+    made = sorted((checkout.folder / "results/guided/data/scenes").glob("*2017"))
+    assert [path.name for path in made] == ["calibrate2017", "val2017"]
+    assert checkout.pending(*targets, configuration=configuration) == set()

@@ -39,7 +39,7 @@ rule sketch:
 
 rule calibrate:
     input:
-        ancient(f"{R}/data/subset.parquet"),
+        lambda wildcards: ancient(PLAN.picture_set(wildcards.task).table),
         data=lambda wildcards: ancient(PLAN.calibration_data(wildcards.task)),
         network=lambda wildcards: PLAN.network_files(wildcards.task),
     output:

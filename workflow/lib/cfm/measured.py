@@ -26,6 +26,14 @@ MANIFESTS = Path("workflow/models/demo/tasks")
 STUDIES = ("image_coding", "distillation", "feature_coding")
 TABLES = ("bd_rate", "curves", "idse_correlation")
 LARGEST_INDEX = 8  # points above are QPs, which fall as the rate rises; models are numbered by rising rate
+SCHEME_COLUMNS = (
+    ("sse", "fidelity_db"),
+    ("sse_chroma", "fidelity_db"),
+    ("static", "fidelity_db"),
+    ("sse", "AP"),
+    ("sse", "AP_agreement"),
+)
+METRIC_TITLES = {"fidelity_db": "feature distance", "AP": "AP", "AP_agreement": "AP on uncompressed detections"}
 BLOCK = re.compile(r"(<!-- measured: ([a-z_]+) ?(\S*) -->\n).*?(<!-- end -->)", re.DOTALL)
 NETWORKS = {
     "detection": ("Faster R-CNN", "box AP", "box_AP"),
@@ -113,6 +121,30 @@ def idse_block(folder: Path) -> str:
     return markdown(["codec", "points", "log–log correlation [95 % interval] at these points"], rows)
 
 
+def schemes_block(folder: Path) -> str:
+    """BD-rates of the schemes of our encoders against those of the same codec that know less of the picture."""
+    table = pd.read_csv(folder / "bd_rate.csv")
+    table = table[(table["study"] == "image_coding") & (table["task"] == "detection")]
+    found = {(row["test"], row["anchor"], row["metric"]): row for row in table[table["comparable"]].to_dict("records")}
+    rows = []
+    for curve in dict.fromkeys(test for test, anchor, _ in found if anchor == f"{test.split('/')[0]}/sse"):
+        codec, scheme = curve.split("/")
+        cells = [found.get((curve, f"{codec}/{anchor}", metric)) for anchor, metric in SCHEME_COLUMNS]
+        rows.append([codec, scheme, *(with_interval(cell) for cell in cells)])
+    header = [f"against {anchor}, {METRIC_TITLES[metric]}" for anchor, metric in SCHEME_COLUMNS]
+    return markdown(["codec", "scheme", *header], rows)
+
+
+def with_interval(row: dict[str, Any] | None) -> str:
+    """A BD-rate and its interval, bold where it excludes 0; nothing where there is none."""
+    if row is None or pd.isna(row["bd_rate_percent"]):
+        return ""
+    if pd.isna(row["low"]):
+        return signed(row["bd_rate_percent"])
+    value = signed(row["bd_rate_percent"])
+    return f"{f'**{value}**' if row['significant'] else value} [{signed(row['low'])}, {signed(row['high'])}]"
+
+
 def idse_bias_block(folder: Path) -> str:
     """How far IDSE is from the true feature distance by probes that the encoder saw and by others, a row a curve."""
     table = pd.read_csv(folder / "idse_correlation.csv").dropna(subset=["log_ratio_median_seen"])
@@ -139,6 +171,7 @@ def networks_block(_: Path) -> str:
 
 
 BLOCKS = {
+    "schemes": schemes_block,
     "bd_rate": bd_rate_block,
     "accuracy": accuracy_block,
     "idse": idse_block,
