@@ -1,6 +1,7 @@
 """Draw one figure of the report from tables."""
 
 from cfm.job import job
+from cfm.reporting.coding_figures import bit_shares_by_scheme, decisions_bars
 from cfm.reporting.curve_figures import rate_accuracy, size_sensitivity_curves
 from cfm.reporting.drawing import save_figure
 from cfm.reporting.fit_figures import allocation_weights, loss_rate_fits, rate_phi_fits
@@ -8,28 +9,33 @@ from cfm.reporting.sensitivity_figures import idse_scatter
 from cfm.reporting.tables import read_table, read_tables
 
 
-def draw(kind, paths, params):
-    """The figure `kind` of the tables `paths`, lists of files by schema name."""
+def draw(kind, paths, labels):
+    """The figure `kind` of the tables `paths`, lists of files by name; `labels` are those of the plan."""
     if kind == "rate_accuracy":
-        return rate_accuracy(read_table(paths.curves, "curves"), params.study)
+        return rate_accuracy(read_table(paths.curves, "curves"), labels["study"])
     if kind == "idse":
         distances = read_tables(paths.distances, "distances")
-        return idse_scatter(distances, read_table(paths.correlation, "idse_correlation"), params.task)
+        return idse_scatter(distances, read_table(paths.correlation, "idse_correlation"), labels["task"])
     if kind == "loss_rate":
         points, fits = read_tables(paths.points, "loss_rate_points"), read_tables(paths.fits, "loss_rate_fit")
         return loss_rate_fits(points, fits, read_tables(paths.importance, "importance"))
     if kind == "rate_phi":
         return rate_phi_fits(read_tables(paths.points, "rate_phi_points"), read_tables(paths.fits, "rate_phi_fit"))
     if kind == "size_sensitivity":
-        return size_sensitivity_curves(read_table(paths.sensitivity, "sensitivity_by_size"), params.task, params.codec)
+        table = read_table(paths.sensitivity, "sensitivity_by_size")
+        return size_sensitivity_curves(table, labels["task"], labels["codec"])
     if kind == "allocation":
         return allocation_weights(read_tables(paths.importance, "importance"))
+    if kind == "bit_shares":
+        return bit_shares_by_scheme(read_tables(paths.shares, "bit_shares"))
+    if kind == "decisions":
+        return decisions_bars(read_table(paths.bd_rate, "bd_rate"), labels["task"], labels["schemes"])
     raise ValueError(f"no figure {kind!r}")
 
 
 def main() -> None:
     """Write `output.svg` and the .png beside it."""
-    save_figure(draw(snakemake.params.kind, snakemake.input, snakemake.params), snakemake.output.svg)
+    save_figure(draw(snakemake.params.kind, snakemake.input, snakemake.params.labels), snakemake.output.svg)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from cfm.reporting.page import PageFigure, Run, write_page
 from cfm.reporting.tables import read_tables
 from cfm.reporting.times import rule_times
 
-TABLES = ("curves", "bd_rate", "idse_correlation", "loss_rate_fit", "rate_phi_fit")
+TABLES = ("curves", "bd_rate", "idse_correlation", "overhead", "bit_shares", "loss_rate_fit", "rate_phi_fit")
 
 
 def main() -> None:

@@ -195,6 +195,41 @@ def test_a_schemes_options_of_the_encoder_replace_the_codecs(guided):
     assert options["levels"] == options["idse"] | {"chroma_offset": -3, "decisions": ["levels"]}
 
 
+def test_encoders_with_several_schemes_are_analysed(guided, demo):
+    folder = "results/demo/image_coding"
+    kinds = [figure.kind for figure in guided.figures()]
+    assert {"coding_maps", "bit_shares", "decisions"} <= set(kinds)
+    assert guided.mapped_schemes("avc") == ["sse", "idse_dqp", "idse_objectness"]
+    assert (guided.middle_point("avc"), guided.outer_points("avc")) == (37, [33, 37])
+    encoder = guided.encoder("avc", "idse_dqp")
+    assert encoder["codec"]["deltas"] == [-2, 0, 2]
+    assert encoder["guidance"] == guided.guidance(Job(codec="avc", scheme="idse_dqp"))
+    files = [f"{folder}/calibration/detection/plain.npz", f"{folder}/guide_plain_2/detection/0000.npz"]
+    assert encoder["calibration"] + encoder["sketches"] == files
+    assert guided.encoder_files("avc", ["sse", "idse", "idse_dqp"]) == files
+    assert guided.shared_bits == [f"{folder}/bit_shares/avc.parquet"]
+    assert guided.page_tables()["overhead"] == ["results/demo/tables/overhead.parquet"]
+    timed = {entry["scheme"]: entry for entry in guided.timed_schemes()}
+    assert timed["levels"]["sketches"][0] == f"{folder}/guide_plain_5/detection/0000.parquet"
+    assert timed["sse"]["sketches"] == []
+    assert timed["sse"]["streams"][0] == f"{folder}/streams/avc/sse/33/0000.parquet"
+    assert not {"coding_maps", "bit_shares", "decisions"} & {figure.kind for figure in demo.figures()}
+    assert demo.timed_schemes() == []
+
+
+def test_schemes_that_leave_decisions_out_stand_beside_the_whole_one(guided):
+    assert guided.ablated_schemes == ["idse", "levels"]
+    assert guided.figure_labels("decisions", "detection")["schemes"] == ["idse", "levels"]
+
+
+def test_minutes_a_picture_are_not_spent_again():
+    values = read("demo.yaml")
+    values["image_coding"]["codecs"]["avc"] = {"points": [33, 37], "rdo": ["sse", "feature_distance"]}
+    plan = ReportPlan(parse_configuration(values), REPOSITORY)
+    assert plan.repeated_schemes("avc") == ["sse"]
+    assert [entry["scheme"] for entry in plan.timed_schemes()] == ["sse", "feature_distance"]
+
+
 def test_probes_that_guide_are_others_than_those_that_judge(guided):
     roles = {role: guided.sketching(role) for role in ("sketch", "guide_plain_2", "guide_objectness_2")}
     assert roles["sketch"]["seed"] != roles["guide_plain_2"]["seed"]

@@ -51,6 +51,27 @@ def test_the_qp_decides_quality_and_rate(encode_picture):
     assert errors == sorted(errors)
 
 
+@pytest.mark.parametrize("deltas", [(0,), (-2, 0, 2)])
+def test_bits_are_where_there_is_something_to_code(encode_picture, deltas):
+    picture = picture_of("textured", 96, 200)
+    for plane in picture.planes:
+        plane[:, plane.shape[1] * 64 // 100 :] = 128  # from 128 on: a border of coding tree blocks, too
+    encoded = encode_picture(picture, 30, deltas=deltas)
+    assert encoded.bits.shape == encoded.qps.shape == (6, 13)
+    assert encoded.bits.sum() == pytest.approx(encoded.counted_bits, rel=1e-6)
+    assert encoded.bits[:, :8].min() > 10 * encoded.bits[:, 9:].mean()
+
+
+def test_a_codec_tells_what_its_encoder_knows(name):
+    picture = picture_of("textured", 51, 67)
+    codec = make_codec(name)
+    encoded = codec.encode_picture(picture, 34)
+    assert encoded.stream == codec.encode(picture, 34)
+    assert encoded.sides.shape == (13, 17)
+    with pytest.raises(ConfigurationError, match="QP 52"):
+        codec.encode_picture(picture, 52)
+
+
 def test_weights_move_the_error_to_where_it_weighs_less(encode_picture):
     picture = picture_of("textured", 96, 128)
     weights = np.full((3, 6, 8), 0.1)

@@ -9,11 +9,13 @@ import pandas as pd
 
 from cfm.evaluation.comparison import bd_rate_table
 from cfm.evaluation.correlation import correlation_table
-from cfm.reporting.tables import checked
+from cfm.reporting.coding_figures import CodedMaps
+from cfm.reporting.tables import checked, load_schema
 
 CODECS = {"x264": (1.0, 0.0), "x265": (0.8, 0.01), "vvenc": (0.65, 0.01), "cheng2020-attn": (0.75, 0.0)}
 WEIGHTINGS = {"none": (0.75, 0.0), "ground_truth": (0.72, 0.005), "objectness": (0.66, 0.01)}
 SCHEMES = {"uniform": (1.0, 0.0), "mfiba": (0.85, 0.0), "saba": (0.97, 0.0)}
+DECIDED = ("idse_dqp", "only_partition", "only_mode", "without_partition", "without_mode")
 REPEATS = 40
 
 
@@ -139,7 +141,47 @@ def make_tables(seed=0):
         "bd_rate": checked(bd_rate_table(flat, Drawn(flat, rng), anchors), "bd_rate", "made up"),
         "distances": distances,
         "idse_correlation": correlation_table(distances, rng, 20),
+        "bit_shares": make_bit_shares(rng),
+        "overhead": make_overhead(),
     } | make_feature_tables(rng)
+
+
+def make_bit_shares(rng):
+    rows = [
+        (codec, scheme, point, 24, 0.3, 0.4 + 0.02 * n + rng.normal(0, 0.01), 0.35 - 0.02 * n)
+        for codec, point in product(("avc", "hevc"), (37.0, 45.0))
+        for n, scheme in enumerate(("sse", "sse_chroma", "static", "idse", "idse_objectness_dqp"))
+    ]
+    return checked(pd.DataFrame(rows, columns=load_schema("bit_shares").column_names), "bit_shares", "made up")
+
+
+def make_overhead():
+    times_s = {"sse": (0.4, 1.0, None, None), "idse": (0.5, 1.25, 0.012, 0.083)}
+    rows = [(codec, scheme, 24, *values) for codec in ("avc", "hevc") for scheme, values in times_s.items()]
+    return checked(pd.DataFrame(rows, columns=load_schema("overhead").column_names), "overhead", "made up")
+
+
+def make_decisions(rng):
+    """Rows of `bd_rate` of schemes of two encoders against their squared error, one of which is not comparable."""
+    shared = {"study": "image_coding", "task": "detection", "metric": "fidelity_db", "bd_quality": 0.1, "overlap": 0.9}
+    shared |= {"points_anchor": 3, "points_test": 3, "dropped_anchor": 0, "dropped_test": 0, "reason": ""}
+    rows = []
+    for codec, (n, scheme) in product(("avc", "hevc"), enumerate(DECIDED)):
+        value = -20.0 + 3 * n + rng.normal(0, 1)
+        interval = {"bd_rate_percent": value, "low": value - 2, "high": value + 3, "sd": 1.2, "comparable_share": 1.0}
+        judged = {"comparable": (codec, n) != ("avc", 1), "significant": True}
+        rows.append(shared | interval | judged | {"anchor": f"{codec}/sse", "test": f"{codec}/{scheme}"})
+    rows.append(rows[-1] | {"anchor": "hevc/static"})
+    return checked(pd.DataFrame(rows), "bd_rate", "made up")
+
+
+def make_coded_maps():
+    """What two schemes make of the pictures of `make_pictures`, one of them with delta-QPs."""
+    rng = np.random.default_rng(2)
+    sides = rng.choice([4, 8, 16, 32, 64], (24, 32)).astype(np.uint8)
+    plain = CodedMaps("sse", 0.31, np.zeros((6, 8), int), sides)
+    guided = CodedMaps("idse_dqp", 0.29, rng.choice([-2, 0, 2], (6, 8)), sides.T[:24].repeat(2, 1)[:, :32])
+    return [[plain, guided], [plain, guided]]
 
 
 def make_pictures():

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from cfm.evaluation.correlation import correlation_table
+from cfm.reporting.coding_figures import bit_shares_by_scheme, coding_maps, decisions_bars
 from cfm.reporting.curve_figures import rate_accuracy, size_sensitivity_curves
 from cfm.reporting.drawing import colours_of, save_figure, spread
 from cfm.reporting.fit_figures import allocation_weights, loss_of_fit, loss_rate_fits, rate_of_fit, rate_phi_fits
@@ -17,13 +18,16 @@ def texts(figure):
 
 
 def draw_all(tables, made_up):
-    tables = {name: rows[rows["task"] == "detection"] for name, rows in tables.items()}
+    tables = {name: rows[rows["task"] == "detection"] if "task" in rows else rows for name, rows in tables.items()}
     yield rate_accuracy(tables["curves"], "image_coding")
     yield rate_accuracy(tables["curves"], "feature_coding")
     yield idse_scatter(tables["distances"], tables["idse_correlation"], "detection")
     guided = made_up.make_guided_distances(np.random.default_rng(1))
     yield idse_scatter(guided, correlation_table(guided, np.random.default_rng(1), 5), "detection")
     yield importance_maps(*made_up.make_pictures(), 16)
+    yield coding_maps(*made_up.make_pictures(), made_up.make_coded_maps(), 16)
+    yield bit_shares_by_scheme(tables["bit_shares"])
+    yield decisions_bars(made_up.make_decisions(np.random.default_rng(1)), "detection", list(made_up.DECIDED))
     yield loss_rate_fits(tables["loss_rate_points"], tables["loss_rate_fit"], tables["importance"])
     yield rate_phi_fits(tables["rate_phi_points"], tables["rate_phi_fit"])
     yield size_sensitivity_curves(tables["sensitivity_by_size"], "detection", "elic")
@@ -112,6 +116,29 @@ def test_the_scatter_shows_few_schemes_of_a_guided_encoder(made_up, tables):
     circles = [sum(line.get_markerfacecolor() == "none" for line in axes.lines) for axes in figure.axes]
     assert circles == [2, 3, 3]  # of each point, and one in the legend
     assert len(idse_scatter(tables["distances"][:0], tables["idse_correlation"], "detection").axes) == 1
+
+
+def test_maps_are_drawn_where_they_vary(made_up):
+    figure = coding_maps(*made_up.make_pictures(), made_up.make_coded_maps(), 16)
+    titles = [axes.get_title() or axes.get_title("left") for axes in figure.axes[:10]]
+    assert titles[2:5] == ["sse: 0.310 bpp", "idse_dqp: QP − slice's", "idse_dqp: 0.290 bpp"]
+    assert len(figure.axes) == 2 * 5 + 3
+    plain = [row[:1] for row in made_up.make_coded_maps()]
+    assert len(coding_maps(*made_up.make_pictures(), plain, 16).axes) == 2 * 3 + 2
+
+
+def test_decisions_are_compared_with_the_squared_error_alone(made_up):
+    table = made_up.make_decisions(np.random.default_rng(1))
+    figure = decisions_bars(table, "detection", list(made_up.DECIDED))
+    widths = [[bar.get_width() for bar in axes.patches] for axes in figure.axes]
+    of_hevc = table[table["anchor"] == "hevc/sse"]["bd_rate_percent"]
+    assert widths[1] == list(of_hevc)
+    assert len(widths[0]) == len(made_up.DECIDED) - 1  # one is not comparable
+    assert len(decisions_bars(table[:0], "detection", list(made_up.DECIDED)).axes) == 1
+
+
+def test_shares_of_no_pictures_are_drawn(tables):
+    assert len(bit_shares_by_scheme(tables["bit_shares"][:0]).axes) == 1
 
 
 def test_a_codec_without_a_task_leaves_its_panel_out(tables):

@@ -87,6 +87,9 @@ def test_the_page_holds_the_numbers_and_the_verdicts(page, tables):
     for needed in ("This is a demo", "abc123", "34.6", "Coding for machines <&>", "note: '<script>'", "48 pictures"):
         assert needed in text
     assert caption("rate_accuracy") in text
+    for row in tables["bit_shares"].to_dict("records"):
+        assert f"{100 * row['bit_share']:.1f} %" in text
+    assert all(value in text for value in ("avc/idse", "1.25", "0.012", "0.083"))
 
 
 def test_without_demo_there_is_no_banner_and_no_study_that_was_not_run(run, tables, times):

@@ -4,7 +4,8 @@ One job evaluates all operating points of a scheme on a shard: what it needs of 
 
 Needs: streams, Jacobian sketches, allocations, task networks.
 Makes: <study>/results/... (detections or classifications, distances), <study>/scores/... (one table and one file of
-matches a setting).
+matches a setting), and of our own encoders with several schemes image_coding/bit_shares/<codec>.parquet and
+tables/overhead.parquet.
 """
 
 
@@ -204,6 +205,55 @@ rule correlation:
         repeats=CONFIGURATION.evaluation.bootstrap,
     script:
         "../../scripts/correlation.py"
+
+
+rule overhead:
+    input:
+        PLAN.timed_tables(),
+    output:
+        overhead=f"{R}/tables/overhead.parquet",
+        overhead_csv=f"{R}/tables/overhead.csv",
+    log:
+        f"{R}/logs/overhead.log",
+    benchmark:
+        f"{R}/benchmarks/overhead.tsv"
+    conda:
+        "../../envs/cfm.yaml"
+    params:
+        code=PLAN.code("overhead"),
+        schemes=PLAN.timed_schemes(),
+    script:
+        "../../scripts/overhead.py"
+
+
+rule bit_shares:
+    input:
+        lambda wildcards: PLAN.encoder_files(
+            wildcards.codec, PLAN.repeated_schemes(wildcards.codec)
+        ),
+        subset=lambda wildcards: PLAN.picture_set(PLAN.analysed_task).table,
+        annotations=lambda wildcards: PLAN.subset_annotations(PLAN.analysed_task),
+    output:
+        shares=f"{R}/image_coding/bit_shares/{{codec}}.parquet",
+        shares_csv=f"{R}/image_coding/bit_shares/{{codec}}.csv",
+    log:
+        f"{R}/logs/bit_shares/{{codec}}.log",
+    benchmark:
+        f"{R}/benchmarks/bit_shares/{{codec}}.tsv"
+    conda:
+        "../../envs/cfm.yaml"
+    params:
+        code=lambda wildcards: PLAN.analysis_code("bit_shares", wildcards.codec),
+        codec="{codec}",
+        pictures=lambda wildcards: PLAN.picture_set(PLAN.analysed_task).folder,
+        picture_count=24,
+        encoders=lambda wildcards: [
+            PLAN.encoder(wildcards.codec, scheme)
+            for scheme in PLAN.repeated_schemes(wildcards.codec)
+        ],
+        points=lambda wildcards: PLAN.outer_points(wildcards.codec),
+    script:
+        "../../scripts/bit_shares.py"
 
 
 rule bd_rate:

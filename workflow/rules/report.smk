@@ -30,15 +30,7 @@ for kind in PLAN.figure_kinds:
         params:
             code=PLAN.code("figures"),
             kind=kind,
-            study=lambda wildcards, kind=kind: PLAN.figure_labels(
-                kind, wildcards.name
-            )["study"],
-            task=lambda wildcards, kind=kind: PLAN.figure_labels(kind, wildcards.name)[
-                "task"
-            ],
-            codec=lambda wildcards, kind=kind: PLAN.figure_labels(
-                kind, wildcards.name
-            )["codec"],
+            labels=lambda wildcards, kind=kind: PLAN.figure_labels(kind, wildcards.name),
         script:
             "../../scripts/figures.py"
 
@@ -68,6 +60,41 @@ rule draw_importance_maps:
         block=PLAN.sketch_block,
     script:
         "../../scripts/importance_figure.py"
+
+
+rule draw_coding_maps:
+    input:
+        lambda wildcards: PLAN.encoder_files(
+            wildcards.name, PLAN.mapped_schemes(wildcards.name)
+        ),
+        subset=lambda wildcards: PLAN.picture_set(PLAN.analysed_task).table,
+        judge=lambda wildcards: PLAN.judging_sketches,
+    output:
+        svg=report(
+            f"{R}/figures/coding_maps/{{name}}.svg",
+            caption="../report/coding_maps.rst",
+            category="Figures",
+            labels={"figure": "coding_maps", "of": "{name}"},
+        ),
+        png=f"{R}/figures/coding_maps/{{name}}.png",
+    log:
+        f"{R}/logs/figures/coding_maps/{{name}}.log",
+    benchmark:
+        f"{R}/benchmarks/figures/coding_maps/{{name}}.tsv"
+    conda:
+        "../../envs/cfm.yaml"
+    params:
+        code=lambda wildcards: PLAN.analysis_code("coding_maps", wildcards.name),
+        pictures=lambda wildcards: PLAN.picture_set(PLAN.analysed_task).folder,
+        picture_count=3,
+        encoders=lambda wildcards: [
+            PLAN.encoder(wildcards.name, scheme)
+            for scheme in PLAN.mapped_schemes(wildcards.name)
+        ],
+        point=lambda wildcards: PLAN.middle_point(wildcards.name),
+        block=PLAN.sketch_block,
+    script:
+        "../../scripts/coding_maps.py"
 
 
 rule page:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any, NamedTuple
 
-from cfm.training_plan import TrainingPlan
+from cfm.analysis_plan import AnalysisPlan
+
+ENCODED_KINDS = ("importance_maps", "coding_maps")  # figures that are drawn from more than tables
 
 
 class Figure(NamedTuple):
@@ -29,7 +31,7 @@ class Figure(NamedTuple):
     title: str
 
 
-class ReportPlan(TrainingPlan):
+class ReportPlan(AnalysisPlan):
     """A plan with the figures and tables of the report."""
 
     def figures(self) -> list[Figure]:
@@ -41,6 +43,7 @@ class ReportPlan(TrainingPlan):
                 tasks = self.tasks(study)
                 figures += [Figure(study, "idse", task, f"IDSE and true feature distance, {task}") for task in tasks]
                 figures += [Figure(study, "importance_maps", task, f"Importance maps, {task}") for task in tasks]
+                figures += self.encoder_figures()
             if study == "feature_coding":
                 figures += [
                     Figure(study, "allocation", study, "Predicted importance of the scales"),
@@ -51,6 +54,17 @@ class ReportPlan(TrainingPlan):
                     Figure(study, "size_sensitivity", f"{task}-{codec}", f"Sensitivity by object size, {task}, {codec}")
                     for task, codec in self.sensitivity_settings()
                 ]
+        return figures
+
+    def encoder_figures(self) -> list[Figure]:
+        """Figures of what our own encoders do, where they have several schemes."""
+        study, codecs = "image_coding", self.compared_schemes
+        figures = [Figure(study, "coding_maps", codec, f"QPs and partitions, {codec}") for codec in codecs]
+        if self.shared_bits:
+            figures.append(Figure(study, "bit_shares", study, "Bits and errors inside objects"))
+        if self.ablated_schemes:
+            tasks = self.tasks(study)
+            figures += [Figure(study, "decisions", task, f"What the decisions are worth, {task}") for task in tasks]
         return figures
 
     def figure_path(self, figure: Figure) -> str:
@@ -65,6 +79,7 @@ class ReportPlan(TrainingPlan):
         """Figures and tables of the report that are of use by themselves: made again where one was lost."""
         figures = [path for svg in self.figure_paths() for path in (svg, svg.removesuffix("svg") + "png")]
         names = ["curves", "bd_rate"] + ["idse_correlation"] * ("image_coding" in self.studies)
+        names += ["overhead"] * bool(self.compared_schemes)
         return figures + [f"{self.results}/tables/{name}.{kind}" for name in names for kind in ("parquet", "csv")]
 
     def page_figures(self) -> list[dict[str, Any]]:
@@ -77,7 +92,7 @@ class ReportPlan(TrainingPlan):
     @property
     def figure_kinds(self) -> list[str]:
         """Kinds of figures that are drawn from tables alone."""
-        return [kind for kind in dict.fromkeys(f.kind for f in self.figures()) if kind != "importance_maps"]
+        return [kind for kind in dict.fromkeys(f.kind for f in self.figures()) if kind not in ENCODED_KINDS]
 
     def model_tables(self, table: str) -> list[str]:
         """Tables of the feature coding study's fits ("loss_rate", "rate_phi", "importance", ..._points)."""
@@ -89,6 +104,10 @@ class ReportPlan(TrainingPlan):
         """Input files of a figure, by the names that `scripts/figures.py` reads."""
         if kind == "rate_accuracy":
             return {"curves": f"{self.results}/tables/curves.parquet"}
+        if kind == "bit_shares":
+            return {"shares": self.shared_bits}
+        if kind == "decisions":
+            return {"bd_rate": f"{self.results}/tables/bd_rate.parquet"}
         if kind == "idse":
             correlation = f"{self.results}/tables/idse_correlation.parquet"
             return {"distances": self.distances("image_coding"), "correlation": correlation}
@@ -99,10 +118,11 @@ class ReportPlan(TrainingPlan):
         tables = {"points": self.model_tables(f"{kind}_points"), "fits": self.model_tables(kind)}
         return tables | ({"importance": self.model_tables("importance")} if kind == "loss_rate" else {})
 
-    def figure_labels(self, kind: str, name: str) -> dict[str, str]:
+    def figure_labels(self, kind: str, name: str) -> dict[str, Any]:
         """What a figure's drawing is told beside its tables."""
         task, _, codec = name.partition("-")
-        return {"kind": kind, "study": name, "task": task, "codec": codec}
+        labels = {"study": name, "task": task, "codec": codec}
+        return labels | ({"schemes": self.ablated_schemes} if kind == "decisions" else {})
 
     def page_texts(self) -> str:
         """Digest of the page's template and captions, which no digest of code sees."""
@@ -115,6 +135,10 @@ class ReportPlan(TrainingPlan):
         tables = {name: [f"{self.results}/tables/{name}.parquet"] for name in ("curves", "bd_rate")}
         if "image_coding" in self.studies:
             tables["idse_correlation"] = [f"{self.results}/tables/idse_correlation.parquet"]
+        if self.compared_schemes:
+            tables["overhead"] = [f"{self.results}/tables/overhead.parquet"]
+        if self.shared_bits:
+            tables["bit_shares"] = self.shared_bits
         if "feature_coding" in self.studies:
             tables["loss_rate_fit"] = self.model_tables("loss_rate")
             tables["rate_phi_fit"] = self.model_tables("rate_phi")

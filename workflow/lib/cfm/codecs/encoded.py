@@ -24,6 +24,9 @@ class EncodedPicture(NamedTuple):
         QP of each macroblock; of the last coding unit of each group of 16x16 in HEVC.
     sides : array (ceil(h / 4), ceil(w / 4)) uint8
         Side of the luma prediction block that each 4x4 block of samples lies in: 4, 8, 16, 32 or 64.
+    bits : array (ceil(h / 16), ceil(w / 16)) float32
+        Where `counted_bits` are: those of each macroblock; in HEVC those of a coding tree block, spread evenly over its
+        groups of 16x16.
     """
 
     stream: bytes
@@ -32,6 +35,7 @@ class EncodedPicture(NamedTuple):
     counted_bits: float
     qps: np.ndarray
     sides: np.ndarray
+    bits: np.ndarray
 
 
 def padded(plane: np.ndarray, multiple: int) -> np.ndarray:

@@ -85,7 +85,15 @@ class SealedCodec(ABC):
     def encode(
         self, picture: Picture, point: int, distortion: Distortion | None = None, judge: Judge | None = None
     ) -> bytes:
+        """Code a picture of 8-bit 4:2:0 at a QP; arguments and errors are those of `encode_picture`."""
+        return self.encode_picture(picture, point, distortion, judge).stream
+
+    def encode_picture(
+        self, picture: Picture, point: int, distortion: Distortion | None = None, judge: Judge | None = None
+    ) -> EncodedPicture:
         """Code a picture of 8-bit 4:2:0 at a QP, with decisions by a distortion, and by a judge where there is one.
+
+        What the encoder knows of the stream, such as where its bits are, comes with it.
 
         Raises
         ------
@@ -99,9 +107,10 @@ class SealedCodec(ABC):
         if picture.layout != self.layout or picture.bit_depth != 8:
             form = f"{picture.bit_depth}-bit {picture.layout}"
             raise InputError(f"codec {self.name} codes 8-bit yuv420, not {form}: convert it")
-        stream = self._encode(picture, point, distortion, judge).stream
+        encoded = self._encode(picture, point, distortion, judge)
         odd = (ODD_WIDTH if picture.width % 2 else 0) | (ODD_HEIGHT if picture.height % 2 else 0)
-        return stream + annex_b_unit(SEALS[self.name], SEAL_CONTENT.pack(MARK | odd, zlib.crc32(stream, odd)))
+        content = SEAL_CONTENT.pack(MARK | odd, zlib.crc32(encoded.stream, odd))
+        return encoded._replace(stream=encoded.stream + annex_b_unit(SEALS[self.name], content))
 
     def decode(self, stream: bytes) -> Picture:
         """Decode a stream of this encoder; raises `BitstreamError` on a broken one."""

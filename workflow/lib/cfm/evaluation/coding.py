@@ -63,14 +63,16 @@ def encode_pictures(
     with PackWriter(pack) as writer:
         for image_id, path in pictures:
             picture = to_layout(read_rgb(path), codec.layout)
+            started_s = time.perf_counter()
             guidance = guide(image_id, picture) if guide else {}
+            guide_s = time.perf_counter() - started_s if guide else None
             started_s = time.perf_counter()
             stream = codec.encode(picture, point, **guidance)
             encode_s = time.perf_counter() - started_s
             writer.add(f"{image_id:012d}", stream)
-            rows.append((image_id, point, None, len(stream), picture.pixels, encode_s))
+            rows.append((image_id, point, None, len(stream), picture.pixels, encode_s, guide_s))
             progress.step(len(stream))
-    columns = ["image_id", "point", "scale", "size_bytes", "source_pixels", "encode_s"]
+    columns = ["image_id", "point", "scale", "size_bytes", "source_pixels", "encode_s", "guide_s"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -90,8 +90,8 @@ def render_page(
     run : Run
         What was run.
     tables : mapping
-        Rows by schema name: `curves` and `bd_rate`; `idse_correlation`, `loss_rate_fit` and `rate_phi_fit` where the
-        run has them.
+        Rows by schema name: `curves` and `bd_rate`; `idse_correlation`, `overhead`, `bit_shares`, `loss_rate_fit` and
+        `rate_phi_fit` where the run has them.
     figures : sequence of PageFigure
         In the order of the page.
     times : pandas.DataFrame

@@ -77,6 +77,8 @@ def study_tables(tables: Mapping[str, pd.DataFrame], study: str) -> list[PageTab
     shown = [bd_rate_rows(tables["bd_rate"], study), curve_rows(tables["curves"], study)]
     if study == "image_coding" and "idse_correlation" in tables:
         shown.append(correlation_rows(tables["idse_correlation"]))
+    if study == "image_coding":
+        shown += [rows(tables[name]) for name, rows in ENCODER_TABLES.items() if name in tables]
     if study == "feature_coding":
         shown += [
             fit_rows(tables[name], title, kind)
@@ -154,6 +156,41 @@ def correlation_rows(table: pd.DataFrame) -> PageTable:
     columns = ("Task", "Codec/scheme", "Point", "Pictures", "Pearson (log-log)", "95 %", "Spearman", "95 %")
     columns += ("log10 bias", "By seen probes")
     return PageTable("IDSE against the true feature distance", caption("idse_correlation"), columns, rows, folded=True)
+
+
+def overhead_rows(table: pd.DataFrame) -> PageTable:
+    """What guidance costs our own encoders."""
+    rows = tuple(
+        (
+            f"{row['codec']}/{row['scheme']}",
+            number(row["encode_s"], "{:.3f}"),
+            number(row["encode_ratio"], "{:.2f}"),
+            number(row["guide_s"], "{:.3f}"),
+            number(row["sketch_s"], "{:.3f}"),
+        )
+        for row in table.to_dict("records")
+    )
+    columns = ("Codec/scheme", "Encoding [s/picture]", "Over sse", "From sketch to distortion [s]")
+    columns += ("Sketch beyond a forward pass [s]",)
+    return PageTable("Overhead", caption("overhead"), columns, rows, folded=True)
+
+
+def bit_share_rows(table: pd.DataFrame) -> PageTable:
+    """Where bits and errors went."""
+    rows = tuple(
+        (
+            f"{row['codec']}/{row['scheme']}",
+            f"{row['point']:g}",
+            str(row["pictures"]),
+            *(number(100 * row[name], "{:.1f} %") for name in ("area_share", "bit_share", "error_share")),
+        )
+        for row in table.to_dict("records")
+    )
+    columns = ("Codec/scheme", "Point", "Pictures", "Area", "Bits", "Squared error")
+    return PageTable("Bits and errors inside objects", caption("bit_shares"), columns, rows, folded=True)
+
+
+ENCODER_TABLES = {"overhead": overhead_rows, "bit_shares": bit_share_rows}
 
 
 def fit_rows(table: pd.DataFrame, title: str, kind: str) -> PageTable:

@@ -12,6 +12,7 @@ from cfm.reporting.drawing import SCALE_COLOURS, display_name, panels, styled
 
 GUIDED = ("idse_sketch", "idse", "idse_sketch_dqp", "idse_dqp")  # schemes that the scatter prefers
 MOST_GUIDED = 2
+RELATIVE = {"vmin": -1.5, "vmax": 1.5}  # what maps of `relative_importance` show
 
 
 def idse_scatter(distances: pd.DataFrame, correlation: pd.DataFrame, task: str) -> Figure:
@@ -81,6 +82,11 @@ def _sequence(count: int) -> list[str]:
     return [SCALE_COLOURS[round(n * 6 / max(count - 1, 1))] for n in range(count)]
 
 
+def relative_importance(importance: np.ndarray) -> np.ndarray:
+    """log10 of a map of importance, 0 or more, over its mean."""
+    return np.log10(np.maximum(importance, importance.max() * 1e-6 + 1e-30) / importance.mean())
+
+
 def importance_maps(pictures: Sequence[np.ndarray], maps: Sequence[np.ndarray], block: int) -> Figure:
     """Pictures above their importance maps.
 
@@ -99,9 +105,8 @@ def importance_maps(pictures: Sequence[np.ndarray], maps: Sequence[np.ndarray], 
         for n, (picture, importance) in enumerate(zip(pictures, maps, strict=True)):
             height, width = picture.shape[:2]
             axes[0][n].imshow(picture)
-            relative = np.log10(np.maximum(importance, importance.max() * 1e-6 + 1e-30) / importance.mean())
             extent = (0, importance.shape[1] * block, importance.shape[0] * block, 0)
-            image = axes[1][n].imshow(relative, cmap="magma", extent=extent, vmin=-1.5, vmax=1.5)
+            image = axes[1][n].imshow(relative_importance(importance), cmap="magma", extent=extent, **RELATIVE)
             axes[1][n].set(xlim=(0, width), ylim=(height, 0))
             for panel in (axes[0][n], axes[1][n]):
                 panel.set_axis_off()

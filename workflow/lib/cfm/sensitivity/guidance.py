@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +87,25 @@ class Guide:
 
             found["judge"] = FeatureJudge(self.network, picture, self.calibration, self.mixing.tau)
         return found
+
+
+def guide_of(
+    guidance: Mapping[str, Any],
+    calibration: Sequence[str],
+    sketches: Sequence[str],
+    network: Mapping[str, Any] | None = None,
+) -> tuple[Guide, dict[str, int]]:
+    """The guide that a plan describes, and the options of the codec that follow from it.
+
+    Parameters
+    ----------
+    guidance : mapping
+        From `GuidancePlan.guidance`.
+    calibration, sketches : sequence of str
+        One file or none.
+    network : mapping or None
+        As in `Guide`.
+    """
+    files = [Path(names[0]) if names else None for names in (calibration, sketches)]
+    guide = Guide(guidance["scheme"], Mixing(guidance["tau"], guidance["normalise"]), *files, network)
+    return guide, ({"chroma_offset": guide.chroma_qp_offset} if guidance["own_offset"] else {})

@@ -101,8 +101,12 @@ def encode_picture(
         weighs_chroma=distortion is not None and distortion.weighs_chroma,
         gives_up=judge is None,
     )
-    slice_ = (frame, metric, new_local(metric), candidates, coder, out, initial_states(qp), settings)
-    counted = encode_slice(*slice_) if judge is None else encode_judged(*slice_, judge, picture)
+    costs = np.zeros(frame.qps.shape)
+    slice_ = (frame, metric, new_local(metric), candidates, coder, out, initial_states(qp), settings, costs)
+    if judge is None:
+        encode_slice(*slice_)
+    else:
+        encode_judged(*slice_, judge, picture)
     data = out[: -(-int(coder[POSITION]) // 8)].tobytes()
     coded = tuple(plane.astype(np.uint8) for plane in frame.coded)
     shown = frame.shown.astype(np.uint8)
@@ -111,38 +115,36 @@ def encode_picture(
         parameters + nal_unit(SLICE_IDR, data),
         coded,
         shown,
-        counted,
+        costs.sum() / BIT,
         frame.qps.astype(np.int8),
         sides[: -(-picture.height // 4), : -(-picture.width // 4)],
+        (costs / BIT).astype(np.float32),
     )
 
 
 @allocating
-def encode_slice(frame, metric, local, candidates, coder, out, states, settings):
-    """Search and code all macroblocks; returns the bits that the search counted.
+def encode_slice(frame, metric, local, candidates, coder, out, states, settings, costs):
+    """Search and code all macroblocks.
 
-    candidates: one for each kind of macroblock, and one for the best so far.
+    candidates: one for each kind of macroblock, and one for the best so far; costs: what the bits of each macroblock
+    cost as the search counted them, written.
     """
-    counted = 0.0
     for my in range(frame.qps.shape[0]):
         for mx in range(frame.qps.shape[1]):
             begin_macroblock(frame, metric, local, my, mx)
-            counted += choose_macroblock(frame, local, candidates, my, mx, states, settings)
+            costs[my, mx] = choose_macroblock(frame, local, candidates, my, mx, states, settings)
             end_macroblock(frame, candidates[BEST], coder, out, states, settings, my, mx)
-    return counted / BIT
 
 
 def encode_judged(
-    frame, metric, local, candidates, coder, out, states, settings, judge: Judge, picture: Picture
-) -> float:
+    frame, metric, local, candidates, coder, out, states, settings, costs, judge: Judge, picture: Picture
+) -> None:
     """The same with a judge."""
-    counted = 0.0
     for my, mx in np.ndindex(frame.qps.shape):
         begin_macroblock(frame, metric, local, my, mx)
         size = (picture.height, picture.width)
-        counted += judge_macroblock(frame, local, candidates, my, mx, states, settings, judge, size)
+        costs[my, mx] = judge_macroblock(frame, local, candidates, my, mx, states, settings, judge, size)
         end_macroblock(frame, candidates[BEST], coder, out, states, settings, my, mx)
-    return counted / BIT
 
 
 @allocating

@@ -200,9 +200,11 @@ def encode_picture(
     coder = new_coder(counting=False)
     coder[POSITION] = 8 * len(header)
     sides = np.zeros((height // 4, width // 4), np.uint8)
+    bits = np.zeros((-(-height // 16), -(-width // 16)), np.float32)
     counted = encode_slice(
         frame,
         sides,
+        bits,
         metric,
         new_local(metric),
         new_record(TREE),
@@ -223,13 +225,15 @@ def encode_picture(
         counted,
         frame.qps[np.ix_(*last)],
         sides[: -(-picture.height // 4), : -(-picture.width // 4)],
+        bits,
     )
 
 
-def encode_slice(frame, sides, metric, local, tree, work, coder, out, states, settings, search) -> float:
+def encode_slice(frame, sides, bits, metric, local, tree, work, coder, out, states, settings, search) -> float:
     """Search and code all coding tree blocks; returns the bits that the search counted.
 
-    sides: those of the prediction blocks of 4x4 units, written; search: `search_tree` or what does the same.
+    sides: those of the prediction blocks of 4x4 units, written; bits: those of groups of 16x16, written; search:
+    `search_tree` or what does the same.
     """
     height, width, log2 = (int(frame.options[name]) for name in (HEIGHT, WIDTH, LOG2_CTU))
     side, counted, begin = 1 << log2, 0, frame.slice_state.copy()
@@ -245,6 +249,8 @@ def encode_slice(frame, sides, metric, local, tree, work, coder, out, states, se
             counter[COST] = 0
             code_tree(counter, work.outputs[0], trial, frame, tree, y, x)
             counted += int(counter[COST])
+            groups = bits[y // 16 : (y + side) // 16, x // 16 : (x + side) // 16]
+            groups[:] = counter[COST] / (BIT * groups.size)
             frame.slice_state[:] = begin
             code_tree(coder, out, states, frame, tree, y, x)
             fill_sides(tree, y, x, side, sides)
