@@ -9,7 +9,7 @@ from cfm.sensitivity.calibration import load_calibration
 from cfm.sensitivity.sketch_file import load_sketch, sketched_ids
 
 RESULTS = "results/guided/image_coding"
-CODECS, SCHEMES = ("avc", "hevc"), ("sse", "static", "idse_dqp", "idse_sketch")
+CODECS, SCHEMES = ("avc", "hevc"), ("sse", "idse_dqp", "idse_sketch")
 
 
 @pytest.fixture
