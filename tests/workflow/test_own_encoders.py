@@ -29,11 +29,13 @@ def configuration(checkout):
 
 def test_schemes_are_coded_and_judged_by_other_probes(checkout, configuration):
     curves = [f"{codec}/{scheme}" for codec in CODECS for scheme in SCHEMES]
-    targets = [f"{RESULTS}/results/detection/{curve}/0000.distances.parquet" for curve in curves]
+    distances = [f"{RESULTS}/results/detection/{curve}/0000.distances.parquet" for curve in curves]
+    targets = [*distances, *(f"{RESULTS}/bit_shares/{codec}.parquet" for codec in CODECS)]
+    targets += ["results/guided/tables/overhead.parquet", "results/guided/figures/coding_maps/avc.svg"]
     done = checkout.run(*targets, configuration=configuration)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     folder = checkout.folder / RESULTS
-    tables = {curve: pd.read_parquet(checkout.folder / target) for curve, target in zip(curves, targets, strict=True)}
+    tables = {curve: pd.read_parquet(checkout.folder / target) for curve, target in zip(curves, distances, strict=True)}
     assert all((table["feature_distance"] > 0).all() for table in tables.values())
     assert all(sorted(table["point"].unique()) == [39, 45] for table in tables.values())
     guided = {curve: table["idse_seen"].notna().all() for curve, table in tables.items()}
@@ -51,4 +53,15 @@ def test_schemes_are_coded_and_judged_by_other_probes(checkout, configuration):
     assert calibration.network_sha256 == load_sketch(judge, image_id).network_sha256
     made = sorted((checkout.folder / "results/guided/data/scenes").glob("*2017"))
     assert [path.name for path in made] == ["calibrate2017", "val2017"]
+    for codec in CODECS:
+        shares = pd.read_parquet(folder / f"bit_shares/{codec}.parquet")
+        assert list(zip(shares["scheme"], shares["point"], strict=True)) == [(s, p) for s in SCHEMES for p in (39, 45)]
+        assert shares["bit_share"].between(0.01, 0.99).all()
+        assert shares["area_share"].nunique() == 1
+    overhead = pd.read_parquet(checkout.folder / "results/guided/tables/overhead.parquet").set_index("codec")
+    for codec in CODECS:
+        rows = overhead.loc[codec].set_index("scheme")
+        assert rows.loc["sse", "encode_ratio"] == 1
+        assert rows["sketch_s"].notna().to_dict() == {scheme: "idse" in scheme for scheme in SCHEMES}
+        assert rows["guide_s"].notna().to_dict() == {scheme: scheme != "sse" for scheme in SCHEMES}
     assert checkout.pending(*targets, configuration=configuration) == set()

@@ -159,9 +159,10 @@ def decisions_bars(bd_rate: pd.DataFrame, task: str, schemes: Sequence[str]) -> 
     """
     rows = bd_rate[(bd_rate["task"] == task) & (bd_rate["metric"] == "fidelity_db") & bd_rate["comparable"]]
     rows = rows[rows["study"] == "image_coding"]
-    names = rows["test"].str.split("/", expand=True).reindex(columns=[0, 1])
-    rows = rows.assign(codec=names[0], scheme=names[1])
-    rows = rows[(rows["anchor"] == rows["codec"] + "/sse") & rows["scheme"].isin(schemes)]
+    tests = [name.split("/") for name in rows["test"]]
+    rows = rows.assign(codec=[codec for codec, _ in tests], scheme=[scheme for _, scheme in tests])
+    against_sse = [anchor == f"{codec}/sse" for anchor, codec in zip(rows["anchor"], rows["codec"], strict=True)]
+    rows = rows[np.array(against_sse, bool) & rows["scheme"].isin(schemes)]
     codecs = sorted(set(rows["codec"]))
     with styled():
         figure, axes = panels(1, max(len(codecs), 1), width=4.3, height=max(0.24 * len(schemes), 1) + 0.8)
