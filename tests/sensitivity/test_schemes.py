@@ -84,6 +84,16 @@ def test_the_static_form_is_the_calibrations_matrix():
     assert not made("static").sse.any()
 
 
+def test_a_frequency_that_the_network_does_not_see_has_no_weight_below_0():
+    averaging = [plane.reshape(2, -1, 4, plane.shape[2] // 4, 4).mean((2, 4)) for plane in sketch().planes]
+    smooth = [np.kron(plane, np.ones((4, 4))).astype(np.float32) for plane in averaging]
+    given = dataclasses.replace(sketch(), **dict(zip(("y", "cb", "cr"), smooth, strict=True)))
+    static = static_frequency(calibrate([given]))
+    assert (static >= 0).all()
+    assert static[:, 1:].max() < 1e-6 * static[:, 0].min()
+    assert scheme_distortion("idse", HEIGHT, WIDTH, calibrate([given]), given).frequency.min() >= 0
+
+
 def test_the_pictures_form_is_its_pooled_matrices_shrunk_towards_the_static_one():
     tau, known, given = 0.5, calibration(), sketch(7)
     found = made("idse", tau, "dataset", seed=7).frequency

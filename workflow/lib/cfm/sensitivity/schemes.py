@@ -60,7 +60,8 @@ class Given(NamedTuple):
 
 def static_frequency(calibration: Calibration) -> np.ndarray:
     """G_s in the 4x4 transform's domain, for luma's mean weight 1: (3, 16)."""
-    return frequency_diagonal(calibration.matrices4) / calibration.weights[0]
+    # Where a network sees nothing of a frequency, rounding may leave less than nothing.
+    return np.maximum(frequency_diagonal(calibration.matrices4) / calibration.weights[0], 0)
 
 
 def clipped(weights: np.ndarray) -> np.ndarray:
