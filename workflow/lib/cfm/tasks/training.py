@@ -246,7 +246,10 @@ def _step(
         if not torch.isfinite(total):
             raise WeightsError(f"training: the loss of step {state.iteration} is not finite; lower learning_rate")
         state.optimiser.zero_grad(set_to_none=True)
-        total.backward()
+        # On processors with AVX2 alone, oneDNN's weight gradient of 1x1 convolutions hangs, aborts or differs from run
+        # to run (torch 2.14.0).
+        with torch.backends.mkldnn.flags(enabled=torch.backends.cpu.get_cpu_capability() != "AVX2"):
+            total.backward()
     nn.utils.clip_grad_norm_(state.model.parameters(), settings.gradient_norm)
     state.optimiser.step()
     state.iteration += 1
