@@ -167,7 +167,7 @@ def guided():
         "avc": {"points": [33, 37], "rdo": ["sse", "static", "idse", "idse_dqp", "idse_objectness", "levels"]},
     }
     image["schemes"] = {"levels": {"distortion": "idse", "decisions": ["levels"], "chroma_qp_offset": -3, "probes": 5}}
-    image["calibration"] = {"pictures": 7, "split": "calibrate2017"}
+    image["calibration"] = {"pictures": 7, "split": "test2017"}
     del values["distillation"]
     return ReportPlan(parse_configuration(values), REPOSITORY)
 
@@ -239,8 +239,8 @@ def test_probes_that_guide_are_others_than_those_that_judge(guided):
 
 
 def test_a_calibration_has_pictures_of_its_own(guided):
-    assert guided.calibration_folder("detection") == "results/demo/data/scenes/calibrate2017"
-    assert guided.made_pictures("calibrate2017", "scenes") == guided.made_pictures("calibrate2017", "objects") == 7
+    assert guided.calibration_folder("detection") == "results/demo/data/scenes/test2017"
+    assert guided.made_pictures("test2017", "scenes") == guided.made_pictures("test2017", "objects") == 7
     assert guided.made_pictures("val2017", "scenes") == 200
     assert guided.calibrating("objectness")["objectness"]
 

@@ -20,7 +20,7 @@ def configuration(checkout):
     settings = {"points": [39, 45], "rdo": list(SCHEMES)}
     values["image_coding"]["codecs"] = dict.fromkeys(CODECS, settings)
     values["image_coding"]["anchor"] = "avc"
-    values["image_coding"]["calibration"] = {"pictures": 3, "split": "calibrate2017"}
+    values["image_coding"]["calibration"] = {"pictures": 3, "split": "test2017"}
     del values["distillation"]
     path = checkout.folder / "guided.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
@@ -52,7 +52,7 @@ def test_schemes_are_coded_and_judged_by_other_probes(checkout, configuration):
     assert calibration.pictures == 3
     assert calibration.network_sha256 == load_sketch(judge, image_id).network_sha256
     made = sorted((checkout.folder / "results/guided/data/scenes").glob("*2017"))
-    assert [path.name for path in made] == ["calibrate2017", "val2017"]
+    assert [path.name for path in made] == ["test2017", "val2017"]
     for codec in CODECS:
         shares = pd.read_parquet(folder / f"bit_shares/{codec}.parquet")
         assert list(zip(shares["scheme"], shares["point"], strict=True)) == [(s, p) for s in SCHEMES for p in (39, 45)]
