@@ -66,8 +66,10 @@ def coding_maps(
     qp_norm, side_norm = BoundaryNorm(levels, 256), BoundaryNorm(np.arange(len(SIDES) + 1) - 0.5, len(SIDES))
     columns = 2 + len(varies) + sum(varies)
     with styled():
-        tallest = max(picture.shape[0] / picture.shape[1] for picture in pictures)
-        figure, axes = panels(len(pictures), columns, width=2.3, height=2.3 * tallest + 0.2)
+        heights = [picture.shape[0] / picture.shape[1] for picture in pictures]
+        figure, axes = panels(len(pictures), columns, width=2.3, height=2.3 * sum(heights) / len(heights) + 0.3)
+        axes[0][0].get_gridspec().set_height_ratios(heights)
+        figure.get_layout_engine().set(h_pad=0.12)  # inches: titles of axes that are off are not counted
         for picture, felt, row, (first, second, *others) in zip(pictures, importance, coded, axes, strict=True):
             size = picture.shape[:2]
             first.imshow(picture)
@@ -104,10 +106,9 @@ def show_map(axes: Axes, values: np.ndarray, size: tuple[int, int], block: int, 
 
 def below(axes: list[list[Axes]], column: int, image: AxesImage, label: str, ticks: Sequence[float]) -> Colorbar:
     """The bar of colours of a column's maps, below it."""
-    places = [row[column] for row in axes]
-    bar = axes[0][0].figure.colorbar(
-        image, ax=places, location="bottom", aspect=16, shrink=0.85, pad=0.04, ticks=list(ticks)
-    )
+    # Without an anchor of its own: the maps of a row stay side by side.
+    style = {"location": "bottom", "aspect": 16, "shrink": 0.85, "pad": 0.04, "panchor": False}
+    bar = axes[0][0].figure.colorbar(image, ax=[row[column] for row in axes], ticks=list(ticks), **style)
     bar.set_label(label, fontsize=8)
     bar.ax.tick_params(labelsize=7)
     return bar
