@@ -18,7 +18,7 @@ from tests.codecs.stress import (
 from cfm.codecs.annex_b import last_unit
 from cfm.codecs.external.decoding import decode_annex_b
 from cfm.codecs.hevc.codec import CTUS, Hevc
-from cfm.codecs.hevc.encoder import LARGEST_EFFORT, encode_picture
+from cfm.codecs.hevc.encoder import LARGEST_EFFORT, encode_picture, settings_of
 from cfm.data.colour import rgb_to_yuv420
 from cfm.data.scenes.compose import generate_scene
 from cfm.errors import ConfigurationError
@@ -73,18 +73,26 @@ def test_decoders_deblock_where_the_stream_says_so():
     assert 0 < np.abs(shown[0] - shown[1]).mean() < 3
 
 
-def test_more_effort_lowers_the_cost():
-    # Choices that are better for a block by itself may turn out worse for those after it: a mean over pictures.
+def log_cost_of(picture, qp, **options):
+    """Logarithm of what the encoder minimises: errors before deblocking and bits, by its own weights."""
+    encoded, settings = encode_picture(picture, qp, **options), settings_of(qp, (0,), 1, 0, False)
+    pairs = zip(encoded.planes, picture.planes, strict=True)
+    errors = [np.square(a[: b.shape[0], : b.shape[1]].astype(float) - b).sum() for a, b in pairs]
+    error = errors[0] + settings.chroma_weight * (errors[1] + errors[2])
+    return np.log(error + settings.lambda_ * 8 * len(encoded.stream))
+
+
+def test_more_effort_and_deltas_lower_the_cost():
     pictures = [rgb_to_yuv420(generate_scene(1, "val2017", index, 320, 240).image) for index in range(3)]
-    choices = list(itertools.product(pictures, (33, 37, 41)))
-
-    def cost(**options):
-        costs = [cost_of(encode_picture(picture, qp, **options), picture, "hevc", qp) for picture, qp in choices]
-        return np.log(costs).mean()
-
-    plain = cost()
-    assert cost(effort=LARGEST_EFFORT) < plain
-    assert cost(deltas=(-2, -1, 0, 1, 2)) < plain + 0.003
+    pictures += [picture_of("textured", 240, 320, seed) for seed in range(2)]
+    qps = (29, 33, 37, 41)
+    for picture in pictures:
+        plain, effort, deltas = (
+            np.mean([log_cost_of(picture, qp, **options) for qp in qps])
+            for options in ({}, {"effort": LARGEST_EFFORT}, {"deltas": (-2, -1, 0, 1, 2)})
+        )
+        assert effort < plain
+        assert deltas < plain
 
 
 def test_only_the_deltas_that_are_asked_for_are_used():

@@ -55,8 +55,8 @@ LEVEL_SHARES = (1.0, 0.7, 1.3, 0.5, 1.6)  # of lambda, in the choice of levels: 
 RETURN_BITS = 8.0  # that a quantisation group of another QP than the first is charged
 SPLITS = 1  # of a transform tree
 GROUP = 4  # log2 of the side of a quantisation group
-TRIED = (8, 6, 4, 4)  # modes of blocks of 4, 8, 16, 32 that are tried in full
-TRIED_CHROMA = 3
+TRIED = (6, 4, 3, 2)  # modes of blocks of 4, 8, 16, 32 that are tried in full
+TRIED_CHROMA = 2
 LARGEST_EFFORT = 5
 BYTES_A_UNIT = 600  # of 8x8; random samples of 0 and 255 take less at QP 0
 

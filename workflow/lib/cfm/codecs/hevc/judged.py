@@ -153,7 +153,7 @@ def _search_unit(walk: Walk, y: int, x: int, log2: int, parts: int, states: np.n
     """Search a coding unit; returns its bits, `states` follow."""
     frame, settings = walk.frame, walk.settings
     z, qp = unit_at(frame, y, x), settings.qp + settings.deltas[0]
-    search_unit(frame, walk.tree, walk.work, walk.local, settings, z, y, x, log2, parts, qp, states)
+    search_unit(frame, walk.tree, walk.work, walk.local, settings, z, y, x, log2, parts, qp, states, np.inf)
     return walk.work.coders[0, COST] / BIT
 
 

@@ -46,7 +46,11 @@ def mode_cost(states, mode, likely):
 
 @general
 def choose_mode(frame, work, local, settings, y, x, log2, qp, states, tried, depth):
-    """Choose the mode of a luma block of up to 32x32 without splitting its transform; from contexts `states`."""
+    """Choose the mode of a luma block of up to 32x32 without splitting its transform; from contexts `states`.
+
+    Returns the mode, and what `try_levels` says of it, as the choice of modes has it; the trial and the contexts after
+    it stand in row `WHOLE`. Where one mode is to be tried, it is the best by its rough cost, and is not tried.
+    """
     source, side, hides = frame.source[0], 1 << log2, frame.options[HIDES] != 0
     likely = likely_modes(frame.modes, frame.options[LOG2_CTU], y, x)
     gather(frame, work, 0, y, x, side)
@@ -55,18 +59,18 @@ def choose_mode(frame, work, local, settings, y, x, log2, qp, states, tried, dep
     sine, flag = log2 == 2, CBF_LUMA + (0 if depth else 1)
     weigh(work, local, 0, y, x, log2, sine, False)
     least, best = np.inf, chosen[0]
+    best_cost, best_error, best_coded = np.inf, np.inf, False
     if count == 1:
-        return best
+        return best, best_cost, best_error, best_coded
     for place in range(count):
         mode = chosen[place]
         predict_gathered(work, 0, mode, side)
         scan = luma_scan(mode, log2)
-        error, coded = try_block(
+        cost, error, coded = try_levels(
             work,
             local,
             MODES,
             source,
-            0,
             y,
             x,
             log2,
@@ -75,18 +79,18 @@ def choose_mode(frame, work, local, settings, y, x, log2, qp, states, tried, dep
             scan,
             qp,
             hides,
+            settings.lambda_,
             settings.level_lambda,
             states,
             flag,
             TRIAL,
         )
-        copy_line(states, work.states[TRIAL])
-        cost = mode_cost(states, mode, likely)
-        cost += count_block(work, work.states[TRIAL], TRIAL, log2, 0, scan, 0, hides, flag, coded)
-        total = error + settings.lambda_ * cost / BIT
+        total = cost + settings.lambda_ * mode_cost(states, mode, likely) / BIT
         if total < least:
             least, best = total, mode
-    return best
+            best_cost, best_error, best_coded = cost, error, coded
+            take_trial(work, log2, WHOLE)
+    return best, best_cost, best_error, best_coded
 
 
 @general
@@ -103,29 +107,94 @@ def try_whole(frame, work, local, decision, settings, y, x, log2, depth, mode, q
     gather(frame, work, 0, y, x, side)
     predict_gathered(work, 0, mode, side)
     weigh(work, local, 0, y, x, log2, sine, False)
-    error, coded = try_block(
-        work, local, decision, source, 0, y, x, log2, sine, False, scan, qp, hides, level_lambda, states, flag, row
+    cost, error, coded = try_levels(
+        work,
+        local,
+        decision,
+        source,
+        y,
+        x,
+        log2,
+        sine,
+        False,
+        scan,
+        qp,
+        hides,
+        settings.lambda_,
+        level_lambda,
+        states,
+        flag,
+        row,
     )
-    copy_line(states, work.states[row])
-    bits = count_block(work, work.states[row], row, log2, 0, scan, 0, hides, flag, coded)
-    cost = error + settings.lambda_ * bits / BIT
     if log2 > 2 or not coded:
         return cost, error, coded, False
-    weigh(work, local, 0, y, x, log2, sine, True)
-    other_error, other_coded = try_block(
-        work, local, decision, source, 0, y, x, log2, sine, True, scan, qp, hides, level_lambda, states, flag, TRIAL
+    return try_skip(
+        work, local, decision, source, settings, y, x, scan, qp, hides, level_lambda, states, flag, row, cost, error
     )
-    if not other_coded:
+
+
+@general
+def try_skip(
+    work, local, decision, source, settings, y, x, scan, qp, hides, level_lambda, states, flag, row, cost, error
+):
+    """Skip the transform of a predicted 4x4 block that has levels, if that is better than trial `row`.
+
+    cost, error: of trial `row`. Returns what `try_whole` does.
+    """
+    weigh(work, local, 0, y, x, 2, True, True)
+    other, other_error, other_coded = try_levels(
+        work,
+        local,
+        decision,
+        source,
+        y,
+        x,
+        2,
+        True,
+        True,
+        scan,
+        qp,
+        hides,
+        settings.lambda_,
+        level_lambda,
+        states,
+        flag,
+        TRIAL,
+    )
+    if not other_coded or other >= cost:
         return cost, error, True, False
-    copy_line(states, work.states[TRIAL])
-    bits = count_block(work, work.states[TRIAL], TRIAL, log2, 0, scan, 1, hides, flag, True)
-    other = other_error + settings.lambda_ * bits / BIT
-    if other >= cost:
-        return cost, error, True, False
-    copy_line(work.states[TRIAL], work.states[row])
-    copy_line(work.levels[TRIAL], work.levels[row])
-    copy_line(work.samples[TRIAL], work.samples[row])
+    take_trial(work, 2, row)
     return other, other_error, True, True
+
+
+@general
+def try_levels(
+    work, local, decision, source, y, x, log2, sine, skip, scan, qp, hides, lambda_, level_lambda, states, flag, row
+):
+    """Choose the levels of a predicted luma block into trial `row`; `work.states[row]` follows `states`.
+
+    Returns (cost of distortion, levels and the flag that tells whether there are any, distortion, whether there are).
+    """
+    error, coded = try_block(
+        work, local, decision, source, 0, y, x, log2, sine, skip, scan, qp, hides, level_lambda, states, flag, row
+    )
+    copy_line(states, work.states[row])
+    bits = count_block(work, work.states[row], row, log2, 0, scan, 1 if skip else 0, hides, flag, coded)
+    return error + lambda_ * bits / BIT, error, coded
+
+
+@general
+def take_trial(work, log2, row):
+    """Copy row `TRIAL` of a block, and the contexts after it, to another."""
+    copy_line(work.states[TRIAL], work.states[row])
+    levels, samples, other_levels, other_samples = (
+        work.levels[TRIAL],
+        work.samples[TRIAL],
+        work.levels[row],
+        work.samples[row],
+    )
+    for k in range(1 << (2 * log2)):
+        other_levels[k], other_samples[k] = levels[k], samples[k]
 
 
 @general
@@ -143,6 +212,98 @@ def commit_whole(frame, tree, work, z, y, x, log2, row, coded, skipped):
 def search_transform(frame, tree, work, local, settings, z, y, x, log2, depth, may_split, mode, qp, states):
     """Choose whether to split a luma block's transform and its levels, and write them into the frame and the tree.
 
+    See `search_split`.
+    """
+    cost, error, coded, skipped = try_whole(
+        frame, work, local, PARTITION, settings, y, x, log2, depth, mode, qp, settings.level_lambda, states, WHOLE
+    )
+    return search_split(
+        frame,
+        tree,
+        work,
+        local,
+        settings,
+        z,
+        y,
+        x,
+        log2,
+        depth,
+        may_split,
+        mode,
+        qp,
+        states,
+        cost,
+        error,
+        coded,
+        skipped,
+    )
+
+
+@general
+def search_mode(frame, tree, work, local, settings, z, y, x, log2, depth, may_split, qp, states, tried):
+    """Choose the mode of a luma block of up to 32x32 as well; so many are tried, more than one.
+
+    Returns mode, cost without the mode's, and distortion.
+    """
+    mode, cost, error, coded = choose_mode(frame, work, local, settings, y, x, log2, qp, states, tried, depth)
+    if not alike(local, MODES, PARTITION):
+        cost, error = search_transform(
+            frame, tree, work, local, settings, z, y, x, log2, depth, may_split, mode, qp, states
+        )
+        return mode, cost, error
+    # The trial of the mode is that of the block as a whole.
+    skipped = False
+    if log2 == 2 and coded:
+        predict_gathered(work, 0, mode, 4)
+        hides, flag = frame.options[HIDES] != 0, CBF_LUMA + (0 if depth else 1)
+        scan, level_lambda = luma_scan(mode, 2), settings.level_lambda
+        cost, error, coded, skipped = try_skip(
+            work,
+            local,
+            PARTITION,
+            frame.source[0],
+            settings,
+            y,
+            x,
+            scan,
+            qp,
+            hides,
+            level_lambda,
+            states,
+            flag,
+            WHOLE,
+            cost,
+            error,
+        )
+    cost, error = search_split(
+        frame,
+        tree,
+        work,
+        local,
+        settings,
+        z,
+        y,
+        x,
+        log2,
+        depth,
+        may_split,
+        mode,
+        qp,
+        states,
+        cost,
+        error,
+        coded,
+        skipped,
+    )
+    return mode, cost, error
+
+
+@general
+def search_split(
+    frame, tree, work, local, settings, z, y, x, log2, depth, may_split, mode, qp, states, cost, error, coded, skipped
+):
+    """Choose whether to split the transform of a luma block that stands in trial `WHOLE`, and write what is better.
+
     Parameters
     ----------
     frame, tree, work, local, settings
@@ -155,15 +316,14 @@ def search_transform(frame, tree, work, local, settings, z, y, x, log2, depth, m
         Its mode and QP.
     states : array of uint8
         Contexts before it; those after it take their place.
+    cost, error, coded, skipped
+        What `try_whole` says of the trial.
 
     Returns
     -------
     tuple
         Cost and distortion.
     """
-    cost, error, coded, skipped = try_whole(
-        frame, work, local, PARTITION, settings, y, x, log2, depth, mode, qp, settings.level_lambda, states, WHOLE
-    )
     if may_split and log2 > 2:
         context, split_states = SPLIT_TRANSFORM + 5 - log2, work.states[SPLIT]
         state = states[context]
@@ -219,47 +379,66 @@ def search_quarters(frame, tree, work, local, settings, z, y, x, mode, qp, state
 
 
 @general
-def search_luma(frame, tree, work, local, settings, z, y, x, log2, parts, qp, states):
-    """Choose modes, transform tree and levels of a unit's luma; `states` are those before it. Returns the distortion.
+def search_luma(frame, tree, work, local, settings, z, y, x, log2, parts, qp, states, limit):
+    """Choose modes, transform tree and levels of a unit's luma; `states` are those before it.
 
-    Writes the modes into the frame as well.
+    Returns the distortion; infinity where four predictions together cost `limit` or more, when nothing that was written
+    is of use. Writes the modes into the frame as well.
     """
     units, modes = tree.units, frame.modes
     copy_line(states, work.states[0])
     if parts:
-        error = 0.0
+        error = total = 0.0
         for part in range(4):
             top, left = y + 4 * (part >> 1), x + 4 * (part & 1)
-            mode = choose_mode(frame, work, local, settings, top, left, 2, qp, work.states[0], settings.tried4, 1)
+            likely = likely_modes(frame.modes, frame.options[LOG2_CTU], top, left)
+            mode, cost, part_error = search_mode(
+                frame,
+                tree,
+                work,
+                local,
+                settings,
+                z + part,
+                top,
+                left,
+                2,
+                1,
+                False,
+                qp,
+                work.states[0],
+                settings.tried4,
+            )
             units[z + part, MODE] = mode
             modes[1 + (top >> 2), 1 + (left >> 2)] = mode
-            error += search_transform(
-                frame, tree, work, local, settings, z + part, top, left, 2, 1, False, mode, qp, work.states[0]
-            )[1]
+            error += part_error
+            total += cost + settings.lambda_ * mode_cost(states, mode, likely) / BIT
+            if total >= limit:
+                return np.inf
         return error
     if log2 > 5:
-        mode = choose_mode(frame, work, local, settings, y, x, 5, qp, states, 1, 0)
-        least, best = np.inf, mode
-        for candidate in (PLANAR, DC, mode):
-            if candidate == mode and mode < 2:
+        ranked = choose_mode(frame, work, local, settings, y, x, 5, qp, states, 1, 0)[0]
+        least, mode, last, error = np.inf, ranked, -1, 0.0
+        for candidate in (ranked, DC, PLANAR):
+            if candidate == last:
                 continue
             copy_line(states, work.states[0])
-            cost = search_quarters(frame, tree, work, local, settings, z, y, x, candidate, qp, work.states[0])[0]
+            cost, last_error = search_quarters(
+                frame, tree, work, local, settings, z, y, x, candidate, qp, work.states[0]
+            )
+            last = candidate
             if not alike(local, MODES, PARTITION):
                 cost += standing_distortion(frame, work, local, MODES, 0, y, x, 64)
                 cost -= standing_distortion(frame, work, local, PARTITION, 0, y, x, 64)
             if cost < least:
-                least, best = cost, candidate
-        mode = best
-        copy_line(states, work.states[0])
-        error = search_quarters(frame, tree, work, local, settings, z, y, x, mode, qp, work.states[0])[1]
+                least, mode, error = cost, candidate, last_error
+        if mode != last:
+            copy_line(states, work.states[0])
+            error = search_quarters(frame, tree, work, local, settings, z, y, x, mode, qp, work.states[0])[1]
     else:
         tried = settings.tried8 if log2 == 3 else settings.tried16 if log2 == 4 else settings.tried32
-        mode = choose_mode(frame, work, local, settings, y, x, log2, qp, states, tried, 0)
         may_split = frame.options[MOST_SPLITS] > 0
-        error = search_transform(
-            frame, tree, work, local, settings, z, y, x, log2, 0, may_split, mode, qp, work.states[0]
-        )[1]
+        found = search_mode(frame, tree, work, local, settings, z, y, x, log2, 0, may_split, qp, work.states[0], tried)
+        mode, error = found[0], found[2]
     side = 1 << log2
     for unit in range(z, z + (side * side >> 4)):
         units[unit, MODE] = mode

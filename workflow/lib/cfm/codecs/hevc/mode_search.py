@@ -9,6 +9,8 @@ from cfm.codecs.hevc.state import HALF, PREDICTION
 from cfm.codecs.hevc.tables import MODES
 from cfm.codecs.kernels import general, inlined, kernel
 
+FIRST_ANGLE, COARSE = 2, 2
+
 
 def _make_satd(side, step):
     """For blocks of a side, by Hadamard transforms of a side of 4 or 8."""
@@ -86,9 +88,33 @@ def lowest(costs, count):
     return found
 
 
+@inlined
+def lowest_angle(costs, other):
+    """The angular mode of the lowest cost but one."""
+    found = FIRST_ANGLE if other != FIRST_ANGLE else FIRST_ANGLE + 1
+    for mode in range(found + 1, MODES):
+        if mode != other and costs[mode] < costs[found]:
+            found = mode
+    return found
+
+
+@general
+def rank_mode(work, source, y, x, side, likely, root_lambda, mode):
+    """Write the rough cost of a mode into `work.costs`, unless it is there."""
+    costs = work.costs[0]
+    if costs[mode] < np.inf:
+        return
+    row = 1 if uses_filtered(mode, side, 0) else 0
+    predict(mode, work.references[row], side, side < 32, work.line[0], work.integers[PREDICTION])
+    bits = 2.0 if mode == likely[0] else 3.0 if mode == likely[1] or mode == likely[2] else 6.0
+    costs[mode] = satd(source, y, x, work.integers[PREDICTION], side, work.integers[HALF]) + root_lambda * bits
+
+
 @general
 def rank_modes(work, source, y, x, side, likely, root_lambda, count, chosen):
     """The modes of a luma block of least rough cost, and the most probable one, from the gathered neighbours.
+
+    Angles are looked at from coarse to fine: every fourth, then those between beside the best two.
 
     Parameters
     ----------
@@ -113,11 +139,23 @@ def rank_modes(work, source, y, x, side, likely, root_lambda, count, chosen):
         How many were chosen.
     """
     costs = work.costs[0]
-    for mode in range(MODES):
-        row = 1 if uses_filtered(mode, side, 0) else 0
-        predict(mode, work.references[row], side, side < 32, work.line[0], work.integers[PREDICTION])
-        bits = 2.0 if mode == likely[0] else 3.0 if mode == likely[1] or mode == likely[2] else 6.0
-        costs[mode] = satd(source, y, x, work.integers[PREDICTION], side, work.integers[HALF]) + root_lambda * bits
+    for mode in range(MODES + 1):
+        costs[mode] = np.inf
+    for mode in range(2):
+        rank_mode(work, source, y, x, side, likely, root_lambda, mode)
+    for mode in range(FIRST_ANGLE, MODES, 2 * COARSE):
+        rank_mode(work, source, y, x, side, likely, root_lambda, mode)
+    for place in range(3):
+        rank_mode(work, source, y, x, side, likely, root_lambda, likely[place])
+    step = COARSE
+    while step:
+        first = lowest_angle(costs, -1)
+        second = lowest_angle(costs, first)
+        for middle in (first, second):
+            for mode in (middle - step, middle + step):
+                if FIRST_ANGLE <= mode < MODES:
+                    rank_mode(work, source, y, x, side, likely, root_lambda, mode)
+        step >>= 1
     has_likely = False
     for place in range(count):
         mode = lowest(costs, MODES)

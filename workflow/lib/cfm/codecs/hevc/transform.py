@@ -37,6 +37,46 @@ def _make_forward(side, sine=False):
     return forward
 
 
+def _make_forward_folded(side):
+    """The same, with half of the products: cosines of even frequencies are even about the middle, others odd."""
+    rows, middle = orthonormal(side, False).astype(np.float32), side // 2
+    even, odd = (np.ascontiguousarray(rows[parity::2, :middle].T) for parity in (0, 1))
+
+    @kernel
+    def forward(residual, half, out):
+        for y in range(middle):
+            for x in range(side):
+                near, far = residual[y * side + x], residual[(side - 1 - y) * side + x]
+                out[y * side + x] = near + far
+                out[(middle + y) * side + x] = near - far
+        for u in range(side):
+            for x in range(side):
+                half[u * side + x] = 0
+            first = (u & 1) * middle
+            for y in range(middle):
+                factor = rows[u, y]
+                for x in range(side):
+                    half[u * side + x] += factor * out[(first + y) * side + x]
+        for u in range(side):
+            # The even frequencies of a row, then the odd ones, before both are put in order.
+            for v in range(side):
+                out[u * side + v] = 0
+            for x in range(middle):
+                near, far = half[u * side + x], half[u * side + side - 1 - x]
+                total, difference = near + far, near - far
+                for v in range(middle):
+                    out[u * side + v] += total * even[x, v]
+                for v in range(middle):
+                    out[u * side + middle + v] += difference * odd[x, v]
+            for v in range(side):
+                half[u * side + v] = out[u * side + v]
+            for v in range(middle):
+                out[u * side + 2 * v] = half[u * side + v]
+                out[u * side + 2 * v + 1] = half[u * side + middle + v]
+
+    return forward
+
+
 def _make_inverse(side, sine=False):
     matrix = np.ascontiguousarray(SINE4 if sine else cosine(side))
 
@@ -67,8 +107,8 @@ def _make_inverse(side, sine=False):
 _FORWARD_SINE, _INVERSE_SINE = _make_forward(4, True), _make_inverse(4, True)
 _FORWARD4, _INVERSE4 = _make_forward(4), _make_inverse(4)
 _FORWARD8, _INVERSE8 = _make_forward(8), _make_inverse(8)
-_FORWARD16, _INVERSE16 = _make_forward(16), _make_inverse(16)
-_FORWARD32, _INVERSE32 = _make_forward(32), _make_inverse(32)
+_FORWARD16, _INVERSE16 = _make_forward_folded(16), _make_inverse(16)
+_FORWARD32, _INVERSE32 = _make_forward_folded(32), _make_inverse(32)
 
 
 @general

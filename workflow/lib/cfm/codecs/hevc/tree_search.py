@@ -31,16 +31,19 @@ from cfm.codecs.metric import MODES, PARTITION
 
 
 @general
-def search_unit(frame, tree, work, local, settings, z, y, x, log2, parts, qp, states):
+def search_unit(frame, tree, work, local, settings, z, y, x, log2, parts, qp, states, limit):
     """Choose all of a coding unit, and write it into the frame and the tree.
 
-    Returns its cost; `states` and the slice's state follow.
+    Returns its cost; `states` and the slice's state follow. A unit of four predictions whose luma alone costs `limit`
+    is given up: infinity is returned, the states stay as they are.
     """
     units = tree.units
     for unit in range(z, z + (1 << (2 * log2 - 4))):
         units[unit, LOG2], units[unit, PARTS], units[unit, QP] = log2, parts, qp
     fill_depth(frame, y, x, log2)
-    error = search_luma(frame, tree, work, local, settings, z, y, x, log2, parts, qp, states)
+    error = search_luma(frame, tree, work, local, settings, z, y, x, log2, parts, qp, states, limit)
+    if error == np.inf:
+        return error
     error += search_chroma(frame, tree, work, local, settings, z, y, x, log2, qp, states)
     if not alike(local, MODES, PARTITION):
         error = unit_distortion(frame, work, local, settings, PARTITION, y, x, log2)
@@ -139,7 +142,7 @@ def search_node(frame, tree, work, local, settings, y, x, depth, whole, split):
         code_split(coder, work.outputs[0], states[WHOLE], frame, y, x, log2, False)
         whole[depth] = settings.lambda_ * coder[COST] / BIT
         copy_line(states[WHOLE], states[BEFORE])
-        cost = search_unit(frame, tree, work, local, settings, z, y, x, log2, 0, qp, states[WHOLE])
+        cost = search_unit(frame, tree, work, local, settings, z, y, x, log2, 0, qp, states[WHOLE], np.inf)
         own_group = log2 >= options[LOG2_GROUP]
         whole[depth] += refine(
             frame, tree, work, local, settings, z, y, x, log2, cost, states[BEFORE], states[WHOLE], own_group, True
@@ -150,7 +153,11 @@ def search_node(frame, tree, work, local, settings, y, x, depth, whole, split):
     if log2 == 3:
         copy_line(states[START], states[SPLIT])
         copy_line(states[START], states[BEFORE])
-        cost = search_unit(frame, tree, work, local, settings, z, y, x, log2, 1, qp, states[SPLIT])
+        # Other shares of lambda may still make what costs more at first the cheaper.
+        limit = whole[depth] if settings.level_shares.shape[0] == 1 else np.inf
+        cost = search_unit(frame, tree, work, local, settings, z, y, x, log2, 1, qp, states[SPLIT], limit)
+        if cost == np.inf:
+            return decide(frame, tree, y, x, depth, whole[depth], cost)
         split[depth] = refine(
             frame, tree, work, local, settings, z, y, x, log2, cost, states[BEFORE], states[SPLIT], False, True
         )
