@@ -1,4 +1,5 @@
 # make demo    the whole pipeline on the embedded scenes; ends by naming the report
+# make demo-encoders  our own AVC and HEVC encoders with IDSE on the same scenes
 # make test    the tests;  make check: formatting, lint, schemas;  make test-all: with the slow tests
 # make real    studies on real COCO pictures, where the validation data lies beside the checkout
 # The first of these that is of a version that the locked packages have wheels for.
@@ -9,11 +10,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE = flock -n -E 75 results/.lock $(BIN)/snakemake --nolock --cores $(CORES)
 
-.PHONY: demo test test-all check real retrain lock clean env test-env docs bench bench-avc bench-hevc bench-idse
+.PHONY: demo demo-encoders test test-all check real retrain lock clean env test-env docs bench bench-avc bench-hevc bench-idse
 
 demo: env
 	@mkdir -p results
 	@$(SNAKEMAKE) --configfile config/demo.yaml || $(call explain)
+
+demo-encoders: env
+	@mkdir -p results
+	@$(SNAKEMAKE) --configfile config/demo.yaml config/encoders.yaml || $(call explain)
 
 real: env
 	@mkdir -p results

@@ -2,7 +2,7 @@
 
 from cfm.job import job
 from cfm.reporting.coding_figures import bit_shares_by_scheme, decisions_bars
-from cfm.reporting.curve_figures import rate_accuracy, size_sensitivity_curves
+from cfm.reporting.curve_figures import rate_accuracy, scheme_curves, size_sensitivity_curves
 from cfm.reporting.drawing import save_figure
 from cfm.reporting.fit_figures import allocation_weights, loss_rate_fits, rate_phi_fits
 from cfm.reporting.sensitivity_figures import idse_scatter
@@ -12,7 +12,9 @@ from cfm.reporting.tables import read_table, read_tables
 def draw(kind, paths, labels):
     """The figure `kind` of the tables `paths`, lists of files by name; `labels` are those of the plan."""
     if kind == "rate_accuracy":
-        return rate_accuracy(read_table(paths.curves, "curves"), labels["study"])
+        return rate_accuracy(read_table(paths.curves, "curves"), labels["study"], labels["shown"])
+    if kind == "scheme_curves":
+        return scheme_curves(read_table(paths.curves, "curves"), labels["name"])
     if kind == "idse":
         distances = read_tables(paths.distances, "distances")
         return idse_scatter(distances, read_table(paths.correlation, "idse_correlation"), labels["task"])

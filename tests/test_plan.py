@@ -29,6 +29,15 @@ def retrain():
     return ReportPlan(parse_configuration(merge(read("demo.yaml"), read("retrain.yaml"))), REPOSITORY)
 
 
+def test_the_demo_of_the_encoders_is_the_image_coding_study_alone(demo):
+    values = merge(read("demo.yaml"), read("encoders.yaml"))
+    plan = ReportPlan(parse_configuration(values), REPOSITORY)
+    assert plan.studies == ["image_coding"]
+    assert set(plan.compared_schemes) == {"avc", "hevc"}
+    assert plan.made_pictures("test2017", "pictures") == 40
+    assert demo.compared_schemes == {}
+
+
 def test_pictures_fill_their_shards():
     values = read("demo.yaml")
     values["data"] |= {"pictures": 21, "shard_size": 10}
@@ -198,7 +207,10 @@ def test_a_schemes_options_of_the_encoder_replace_the_codecs(guided):
 def test_encoders_with_several_schemes_are_analysed(guided, demo):
     folder = "results/demo/image_coding"
     kinds = [figure.kind for figure in guided.figures()]
-    assert {"coding_maps", "bit_shares", "decisions"} <= set(kinds)
+    assert {"scheme_curves", "coding_maps", "bit_shares", "decisions"} <= set(kinds)
+    assert guided.plotted_schemes == {"avc": ["sse", "idse", "idse_objectness"]}
+    assert guided.figure_labels("rate_accuracy", "image_coding")["shown"] == guided.plotted_schemes
+    assert guided.figure_labels("rate_accuracy", "distillation")["shown"] == {}
     assert guided.mapped_schemes("avc") == ["sse", "idse_dqp", "idse_objectness"]
     assert (guided.middle_point("avc"), guided.outer_points("avc")) == (37, [33, 37])
     encoder = guided.encoder("avc", "idse_dqp")

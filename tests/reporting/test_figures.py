@@ -7,7 +7,7 @@ from PIL import Image
 
 from cfm.evaluation.correlation import correlation_table
 from cfm.reporting.coding_figures import bit_shares_by_scheme, coding_maps, decisions_bars
-from cfm.reporting.curve_figures import rate_accuracy, size_sensitivity_curves
+from cfm.reporting.curve_figures import rate_accuracy, scheme_curves, size_sensitivity_curves
 from cfm.reporting.drawing import colours_of, save_figure, spread
 from cfm.reporting.fit_figures import allocation_weights, loss_of_fit, loss_rate_fits, rate_of_fit, rate_phi_fits
 from cfm.reporting.sensitivity_figures import idse_scatter, importance_maps, shown_schemes
@@ -21,6 +21,7 @@ def draw_all(tables, made_up):
     tables = {name: rows[rows["task"] == "detection"] if "task" in rows else rows for name, rows in tables.items()}
     yield rate_accuracy(tables["curves"], "image_coding")
     yield rate_accuracy(tables["curves"], "feature_coding")
+    yield scheme_curves(tables["curves"], "x265")
     yield idse_scatter(tables["distances"], tables["idse_correlation"], "detection")
     guided = made_up.make_guided_distances(np.random.default_rng(1))
     yield idse_scatter(guided, correlation_table(guided, np.random.default_rng(1), 5), "detection")
@@ -70,6 +71,27 @@ def test_several_codecs_with_several_schemes_are_told_apart(tables):
     assert {"x265, sse", "x265, idse", "vvenc, sse"} <= set(texts(figure))
 
 
+def test_of_a_codec_with_many_schemes_those_that_are_asked_for_are_drawn(tables):
+    coded = tables["curves"].query("study == 'image_coding'")
+    others = [coded[coded["codec"] == "x265"].assign(scheme=name) for name in ("idse", "idse_dqp")]
+    figure = rate_accuracy(pd.concat([coded, *others]), "image_coding", {"x265": ["sse", "idse"]})
+    assert {"x265, sse", "x265, idse", "vvenc, sse"} <= set(texts(figure))
+    assert "x265, idse_dqp" not in texts(figure)
+
+
+def test_schemes_with_deltas_are_dashed_in_the_colour_of_those_without(tables):
+    coded = tables["curves"].query("study == 'image_coding' and codec == 'x265' and task == 'detection'")
+    names = ("idse", "idse_dqp", "static_dqp")
+    curves = pd.concat([coded, *(coded.assign(scheme=name) for name in names)])
+    figure = scheme_curves(pd.concat([curves, curves.assign(metric="fidelity_db")]), "x265")
+    lines = {(line.get_color(), line.get_linestyle()) for line in figure.axes[1].lines}
+    # A scheme that there is with delta-QPs alone is named and drawn whole.
+    assert set(texts(figure)) == {"sse", "idse", "static_dqp"}
+    assert len(lines) == 4
+    assert len({colour for colour, _ in lines}) == 3
+    assert sum(style == "--" for _, style in lines) == 1
+
+
 def test_a_study_without_rows_or_without_accuracy_is_drawn(tables, tmp_path):
     save_figure(rate_accuracy(tables["curves"][:0], "distillation"), tmp_path / "empty.svg")
     nowhere = tables["curves"].assign(quality=np.nan, quality_low=np.nan, quality_high=np.nan)
@@ -104,6 +126,7 @@ def test_labels_keep_their_distance_order_and_mean(count):
 def test_names_keep_their_colours():
     assert colours_of(["x264", "vvenc"])["vvenc"] == colours_of(["vvenc"])["vvenc"]
     assert len(set(colours_of(["a", "b"]).values())) == 2
+    assert len(set(colours_of(["x265", "vvenc", *"abcdefghijkl"]).values())) == 14
 
 
 def test_the_scatter_shows_few_schemes_of_a_guided_encoder(made_up, tables):

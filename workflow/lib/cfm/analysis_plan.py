@@ -12,6 +12,7 @@ from cfm.training_plan import TrainingPlan
 
 MAPPED = (("idse_dqp", "idse"), ("idse_objectness_dqp", "idse_objectness"))  # the first that there is of each
 MOST_MAPPED = 3
+PLOTTED = ("sse", "idse", "idse_objectness")  # beside other codecs, where an encoder has more
 FIRST_SHARD = "0000"
 
 
@@ -80,6 +81,15 @@ class AnalysisPlan(TrainingPlan):
         guided = [name for name in best if name] or [n for n in names if self.scheme(n).distortion in SKETCHED]
         plain = [name for name in names if name == "sse"]
         return (plain + guided)[:MOST_MAPPED] or names[:MOST_MAPPED]
+
+    @property
+    def plotted_schemes(self) -> dict[str, list[str]]:
+        """Schemes whose curves stand beside those of other codecs, by codec; the figure of an encoder has them all."""
+        several = {codec: names for codec, names in self.compared_schemes.items() if len(names) > len(PLOTTED)}
+        return {
+            codec: [name for name in PLOTTED if name in names] or names[: len(PLOTTED)]
+            for codec, names in several.items()
+        }
 
     def middle_point(self, codec: str) -> int:
         """The operating point in the middle."""

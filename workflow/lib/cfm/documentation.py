@@ -20,6 +20,7 @@ from cfm.provenance import atomic_path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SCHEMA = REPOSITORY / "workflow/schemas/config.schema.json"
+AFTER_DEMO = ("retrain.yaml", "encoders.yaml")  # configurations that go after demo.yaml
 PAGE = REPOSITORY / "config/README.md"
 INTRODUCTION = """# Configuration
 
@@ -31,6 +32,7 @@ Unknown keys are refused. Several files can be named after `--configfile`: later
 | --- | --- |
 | `demo.yaml` | every stage on embedded synthetic scenes, in minutes on two cores; the default |
 | `retrain.yaml` | put after `demo.yaml`: trains every model that the demo ships |
+| `encoders.yaml` | put after `demo.yaml`: our own AVC and HEVC encoders with IDSE on the demo's scenes |
 | `coco2017.yaml` | the papers' settings: COCO 2017, torchvision's ResNet-50-FPN networks |
 | `imagenet.yaml` | classification of ImageNet's validation pictures by torchvision's ResNet-50 |
 
@@ -114,7 +116,7 @@ def check() -> None:
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             raise ConfigurationError(f"{path}: not what the models in cfm.configuration say; run `make docs`")
     for path in sorted([*REPOSITORY.glob("config/*.yaml"), *REPOSITORY.glob("tests/config/*.yaml")]):
-        if path.name == "retrain.yaml":
+        if path.name in AFTER_DEMO:
             merged = yaml.safe_load((REPOSITORY / "config/demo.yaml").read_text(encoding="utf-8"))
             Configuration.model_validate(merge(merged, yaml.safe_load(path.read_text(encoding="utf-8"))))
         else:

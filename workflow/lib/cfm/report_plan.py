@@ -59,7 +59,8 @@ class ReportPlan(AnalysisPlan):
     def encoder_figures(self) -> list[Figure]:
         """Figures of what our own encoders do, where they have several schemes."""
         study, codecs = "image_coding", self.compared_schemes
-        figures = [Figure(study, "coding_maps", codec, f"QPs and partitions, {codec}") for codec in codecs]
+        figures = [Figure(study, "scheme_curves", codec, f"Schemes of the encoder, {codec}") for codec in codecs]
+        figures += [Figure(study, "coding_maps", codec, f"QPs and partitions, {codec}") for codec in codecs]
         if self.shared_bits:
             figures.append(Figure(study, "bit_shares", study, "Bits and errors inside objects"))
         if self.ablated_schemes:
@@ -102,7 +103,7 @@ class ReportPlan(AnalysisPlan):
 
     def figure_tables(self, kind: str, name: str) -> dict[str, Any]:
         """Input files of a figure, by the names that `scripts/figures.py` reads."""
-        if kind == "rate_accuracy":
+        if kind in ("rate_accuracy", "scheme_curves"):
             return {"curves": f"{self.results}/tables/curves.parquet"}
         if kind == "bit_shares":
             return {"shares": self.shared_bits}
@@ -121,7 +122,9 @@ class ReportPlan(AnalysisPlan):
     def figure_labels(self, kind: str, name: str) -> dict[str, Any]:
         """What a figure's drawing is told beside its tables."""
         task, _, codec = name.partition("-")
-        labels = {"study": name, "task": task, "codec": codec}
+        labels = {"name": name, "study": name, "task": task, "codec": codec}
+        if kind == "rate_accuracy":
+            labels["shown"] = self.plotted_schemes if name == "image_coding" else {}
         return labels | ({"schemes": self.ablated_schemes} if kind == "decisions" else {})
 
     def page_texts(self) -> str:

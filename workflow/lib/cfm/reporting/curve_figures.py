@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cfm.evaluation.scoring import UNCOMPRESSED, main_metric
+from cfm.evaluation.scoring import FIDELITY, UNCOMPRESSED, main_metric
 from cfm.reporting.drawing import (
     SCALE_COLOURS,
     Label,
@@ -25,10 +27,11 @@ METRIC_NAMES = {
     "AP_agreement": "AP against the uncompressed detections",
     "fidelity_db": "feature distance [dB]",
 }
+DELTAS = "_dqp"  # end of the names of schemes that try delta-QPs
 SIZES = {"APs": "Small objects", "APm": "Medium objects", "APl": "Large objects"}
 
 
-def rate_accuracy(curves: pd.DataFrame, study: str) -> Figure:
+def rate_accuracy(curves: pd.DataFrame, study: str, shown: Mapping[str, Sequence[str]] | None = None) -> Figure:
     """Accuracy over rate, with bootstrap intervals and the accuracy without compression.
 
     One panel a task; in the feature coding study one row of panels a codec, and a line a scheme.
@@ -39,9 +42,13 @@ def rate_accuracy(curves: pd.DataFrame, study: str) -> Figure:
         Rows of the schema `curves`.
     study : str
         The study that is drawn.
+    shown : mapping or None
+        Schemes that are drawn, by codec; of codecs that it does not name all are.
     """
     rows = curves[(curves["study"] == study) & (curves["metric"] == curves["task"].map(main_metric))]
     coded = rows[(rows["scheme"] != UNCOMPRESSED) & rows["quality"].notna()]
+    for codec, schemes in (shown or {}).items():
+        coded = coded[(coded["codec"] != codec) | coded["scheme"].isin(schemes)]
     tasks = list(dict.fromkeys(coded["task"]))
     groups = sorted(set(coded["codec"])) if study == "feature_coding" else [None]
     with styled():
@@ -53,6 +60,42 @@ def rate_accuracy(curves: pd.DataFrame, study: str) -> Figure:
                 _draw_curves(panel, chosen, plain)
                 panel.set_title(display_name(task) + (f", {display_name(group)}" if group else ""))
                 panel.set_ylabel(METRIC_NAMES[main_metric(task)])
+    return figure
+
+
+def scheme_curves(curves: pd.DataFrame, codec: str) -> Figure:
+    """All schemes of one of our encoders: a row of panels a task, by its accuracy and by the true feature distance.
+
+    The curve of a scheme with delta-QPs is dashed, in the colour of the one without.
+
+    Parameters
+    ----------
+    curves : pandas.DataFrame
+        Rows of the schema `curves`.
+    codec : str
+        Which encoder.
+    """
+    rows = curves[(curves["study"] == "image_coding") & (curves["codec"] == codec) & curves["quality"].notna()]
+    tasks, schemes = list(dict.fromkeys(rows["task"])), list(dict.fromkeys(rows["scheme"]))
+    plain = dict.fromkeys(name.removesuffix(DELTAS) for name in schemes)
+    colours = colours_of(list(plain))
+    with styled():
+        figure, axes = panels(max(len(tasks), 1), 2, width=4.6, height=3.4)
+        for task, panel_row in zip(tasks, axes, strict=False):
+            for metric, panel in zip((main_metric(task), FIDELITY), panel_row, strict=True):
+                labels = []
+                chosen = rows[(rows["task"] == task) & (rows["metric"] == metric)]
+                for scheme, points in chosen.groupby("scheme", sort=False):
+                    points, name = points.sort_values("rate_bpp"), scheme.removesuffix(DELTAS)
+                    dashed = name != scheme and name in schemes
+                    style = {"color": colours[name], "ls": "--" if dashed else "-", "lw": 1 if dashed else 1.5}
+                    panel.plot(points["rate_bpp"], points["quality"], marker="" if dashed else "o", ms=3, **style)
+                    if not dashed:
+                        labels.append(Label(scheme, float(points["quality"].iloc[-1]), colours[name]))
+                logarithmic_rate(panel, "rate [bit/pixel]")
+                panel.set_title(f"{display_name(codec)}, {display_name(task)}")
+                panel.set_ylabel(METRIC_NAMES[metric])
+                label_right(panel, labels)
     return figure
 
 

@@ -89,11 +89,13 @@ def display_name(name: str) -> str:
 
 
 def colours_of(names: Sequence[str]) -> dict[str, str]:
-    """A colour for every name."""
+    """A colour for every name, no two the same."""
+    known = {name: COLOURS[name] for name in names if name in COLOURS}
     unknown = sorted(set(names) - COLOURS.keys())
-    return {name: COLOURS[name] for name in names if name in COLOURS} | {
-        name: PALETTE[(5 + n) % len(PALETTE)] for n, name in enumerate(unknown)
-    }
+    free = [colour for colour in PALETTE[5:] + PALETTE[:5] if colour not in known.values()]
+    if len(unknown) > len(free):
+        free = seaborn.color_palette("husl", len(unknown)).as_hex()
+    return known | dict(zip(unknown, free, strict=False))
 
 
 def scale_name(scale: int) -> str:
