@@ -48,6 +48,42 @@ def test_schemes_are_compared_within_their_codec(checkout):
     assert written.count("idse") == 1
 
 
+def test_rivals_stand_beside_a_few_schemes_of_ours(checkout):
+    same = {"study": "image_coding", "task": "detection", "comparable": True, "significant": False, "metric": "AP"}
+    tests = ("avc/idse", "avc/sse", "avc/static_dqp", "x264/sse")
+    rows = [same | {"anchor": "x265/sse", "test": test, "bd_rate_percent": 3.04} for test in tests]
+    rows += [same | {"anchor": "avc/sse", "test": "x264/sse", "bd_rate_percent": 7.0}]
+    pd.DataFrame(rows).assign(low=None, high=None).to_csv(checkout / "results/small/tables/bd_rate.csv", index=False)
+    measured.take("small")
+    lines = measured.filled("<!-- measured: rivals small -->\n<!-- end -->").splitlines()[3:-1]
+    assert lines == ["| avc, idse | +3.0 |  |  |", "| avc, sse | +3.0 |  |  |", "| x264 | +3.0 |  |  |"]
+
+
+def test_decisions_stand_against_the_squared_error_of_the_same_encoder(checkout):
+    same = {"study": "image_coding", "task": "detection", "comparable": True, "significant": True, "low": -9.0}
+    same |= {"metric": "fidelity_db", "high": -1.0}
+    rows = [
+        same | {"anchor": "avc/sse", "test": "avc/only_mode", "bd_rate_percent": -5.0},
+        same | {"anchor": "hevc/sse", "test": "hevc/only_levels", "bd_rate_percent": -6.0},
+        same | {"anchor": "avc/static", "test": "avc/only_mode", "bd_rate_percent": -7.0},
+        same | {"anchor": "avc/sse", "test": "avc/only_mode", "bd_rate_percent": -8.0, "metric": "AP"},
+    ]
+    pd.DataFrame(rows).to_csv(checkout / "results/small/tables/bd_rate.csv", index=False)
+    measured.take("small")
+    lines = measured.filled("<!-- measured: decisions small -->\n<!-- end -->").splitlines()[1:-1]
+    assert lines[0] == "| scheme | avc | hevc |"
+    assert lines[2:] == ["| only_mode | **−5.0** [−9.0, −1.0] |  |", "| only_levels |  | **−6.0** [−9.0, −1.0] |"]
+
+
+def test_overhead_is_told_by_scheme(checkout):
+    columns = ("codec", "scheme", "encode_s", "encode_ratio", "guide_s", "sketch_s")
+    rows = [("avc", "sse", 0.1, 1.0, None, None), ("avc", "idse", 0.114, 1.14, 0.0042, 0.0915)]
+    pd.DataFrame(rows, columns=columns).to_csv(checkout / "results/small/tables/overhead.csv", index=False)
+    measured.take("small")
+    lines = measured.filled("<!-- measured: overhead small -->\n<!-- end -->").splitlines()[3:-1]
+    assert lines == ["| avc | sse | 0.10 | 1.00 |  |  |", "| avc | idse | 0.11 | 1.14 | 0.004 | 0.091 |"]
+
+
 def test_a_block_is_written_from_the_table_and_the_rest_stays(checkout):
     measured.take("small")
     text = "before\n<!-- measured: bd_rate small -->\nold\n<!-- end -->\nafter\n"

@@ -24,7 +24,7 @@ MEASURED = Path("results/measured")
 README = Path("README.md")
 MANIFESTS = Path("workflow/models/demo/tasks")
 STUDIES = ("image_coding", "distillation", "feature_coding")
-TABLES = ("bd_rate", "curves", "idse_correlation")
+TABLES = ("bd_rate", "curves", "idse_correlation", "overhead")
 LARGEST_INDEX = 8  # points above are QPs, which fall as the rate rises; models are numbered by rising rate
 SCHEME_COLUMNS = (
     ("sse", "fidelity_db"),
@@ -33,6 +33,8 @@ SCHEME_COLUMNS = (
     ("sse", "AP"),
     ("sse", "AP_agreement"),
 )
+RIVAL_METRICS = ("AP", "AP_agreement", "fidelity_db")
+RIVAL_SCHEMES = ("sse", "idse", "idse_objectness")  # of codecs with more, those that stand beside others
 METRIC_TITLES = {"fidelity_db": "feature distance", "AP": "AP", "AP_agreement": "AP on uncompressed detections"}
 BLOCK = re.compile(r"(<!-- measured: ([a-z_]+) ?(\S*) -->\n).*?(<!-- end -->)", re.DOTALL)
 NETWORKS = {
@@ -135,6 +137,49 @@ def schemes_block(folder: Path) -> str:
     return markdown(["codec", "scheme", *header], rows)
 
 
+def rivals_block(folder: Path) -> str:
+    """BD-rates of other codecs, and of a few schemes of ours, against x265."""
+    table = pd.read_csv(folder / "bd_rate.csv")
+    table = table[(table["anchor"] == "x265/sse") & table["comparable"]]
+    found = {(row["test"], row["metric"]): row for row in table.to_dict("records")}
+    curves = [name for name in dict.fromkeys(table["test"]) if name.split("/")[1] in RIVAL_SCHEMES]
+    several = {codec for codec, scheme in (name.split("/") for name in curves) if scheme != "sse"}
+    rows = [
+        [name.replace("/", ", ") if name.split("/")[0] in several else curve_name(name)]
+        + [with_interval(found.get((name, metric))) for metric in RIVAL_METRICS]
+        for name in curves
+    ]
+    return markdown(["against x265", *(METRIC_TITLES[metric] for metric in RIVAL_METRICS)], rows)
+
+
+def decisions_block(folder: Path) -> str:
+    """BD-rates by feature distance against the same encoder's squared error, a row a scheme, a column an encoder."""
+    table = pd.read_csv(folder / "bd_rate.csv")
+    table = table[(table["metric"] == "fidelity_db") & table["comparable"]]
+    found = {
+        row["test"]: row for row in table.to_dict("records") if row["anchor"] == f"{row['test'].split('/')[0]}/sse"
+    }
+    codecs, schemes = (list(dict.fromkeys(name.split("/")[part] for name in found)) for part in (0, 1))
+    rows = [[scheme, *(with_interval(found.get(f"{codec}/{scheme}")) for codec in codecs)] for scheme in schemes]
+    return markdown(["scheme", *codecs], rows)
+
+
+def overhead_block(folder: Path) -> str:
+    """What guidance costs, in times a picture, a row a scheme and encoder."""
+    rows = [
+        [
+            row.codec,
+            row.scheme,
+            f"{row.encode_s:.2f}",
+            f"{row.encode_ratio:.2f}",
+            *("" if pd.isna(value) else f"{value:.3f}" for value in (row.guide_s, row.sketch_s)),
+        ]
+        for row in pd.read_csv(folder / "overhead.csv").itertuples()
+    ]
+    header = ["codec", "scheme", "search, s", "over sse", "distortion from the sketch, s", "sketch beyond a pass, s"]
+    return markdown(header, rows)
+
+
 def with_interval(row: dict[str, Any] | None) -> str:
     """A BD-rate and its interval, bold where it excludes 0; nothing where there is none."""
     if row is None or pd.isna(row["bd_rate_percent"]):
@@ -172,6 +217,9 @@ def networks_block(_: Path) -> str:
 
 BLOCKS = {
     "schemes": schemes_block,
+    "rivals": rivals_block,
+    "decisions": decisions_block,
+    "overhead": overhead_block,
     "bd_rate": bd_rate_block,
     "accuracy": accuracy_block,
     "idse": idse_block,
