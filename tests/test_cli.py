@@ -183,6 +183,20 @@ def test_a_scheme_is_calibrated_sketched_and_coded(tmp_path, monkeypatch, capsys
     assert (status, "needs a calibration" in error) == (1, True)
     status, _, error = run(monkeypatch, capsys, "calibrate", "train", *network, "--pictures", "4", "-o", "cal.npz")
     assert (status, "lower --pictures" in error) == (1, True)
+    encode = ["encode", "train/0.png", "--qp", 40, "-o", "c.264", *options, "--tau", 1]
+    status, _, error = run(monkeypatch, capsys, *encode)
+    assert (status, "mixed already" in error) == (1, True)
+    made = {Path("d.npz").read_bytes()}
+    for option in (["--tau", 9], ["--normalise", "picture"], ["--probes", 5]):
+        assert run(monkeypatch, capsys, *scheme, "--calibration", "cal.npz", *option)[0] == 0
+        made.add(Path("d.npz").read_bytes())
+    assert len(made) == 4
+    status, _, error = run(monkeypatch, capsys, *scheme, "--calibration", "cal.npz", "--objectness")
+    assert (status, "idse_objectness" in error) == (2, True)
+    status, _, error = run(monkeypatch, capsys, *scheme[:4], "-o", "d.npz", "--tau", 1)
+    assert (status, "--scheme" in error) == (2, True)
+    status, _, error = run(monkeypatch, capsys, "calibrate", "absent", *network, "-o", "cal.npz")
+    assert (status, "absent: no such folder" in error) == (1, True)
     (tmp_path / "plugin.py").write_text(PLUGIN + "\n# another network\n")
     status, _, error = run(monkeypatch, capsys, *scheme, "--calibration", "cal.npz")
     assert (status, "digests differ" in error) == (1, True)

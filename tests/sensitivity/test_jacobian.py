@@ -253,9 +253,36 @@ class Broken(SmallNetwork):
         return [(prepared - prepared.detach()).sqrt() * 0]
 
 
+class Cut(SmallNetwork):
+    """Has parameters that require gradients behind a place where the way to the picture is broken."""
+
+    def features(self, prepared):
+        return [torch.nn.Parameter(torch.ones(1)) * scale.detach() for scale in super().features(prepared)]
+
+
+class Converted(SmallNetwork):
+    """Leaves torch on the way."""
+
+    def prepare(self, image):
+        return super().prepare(torch.from_numpy(image.numpy()))
+
+
+class InPlace(SmallNetwork):
+    """Changes what its derivative needs."""
+
+    def features(self, prepared):
+        root = prepared.clamp(min=1e-3).sqrt()
+        features = [root * 1.0]
+        root += 1
+        return features
+
+
 @pytest.mark.parametrize(
     ("kind", "error", "words"),
     [
+        (Cut, ConfigurationError, "small: scale 0 of its features has no gradient"),
+        (Converted, ConfigurationError, r"small: its features cannot be differentiated .*numpy"),
+        (InPlace, ConfigurationError, r"small: its features cannot be differentiated .*in place"),
         (Detached, ConfigurationError, "small: scale 1 of its features has no gradient"),
         (Strided, InputError, r"picture 7 of 9x11: small cannot take it.*stride is 32.*minimum_side"),
         (Cropping, InputError, "picture 7 of 9x11 has no features in small"),
@@ -265,6 +292,15 @@ class Broken(SmallNetwork):
 def test_networks_and_pictures_that_cannot_be_sketched_say_so(kind, error, words, picture):
     with pytest.raises(error, match=words):
         sketch_picture(kind(), picture, 7, 2, probe_generator(0, 7))
+
+
+@pytest.mark.parametrize(
+    "given", [None, [], [torch.ones(1, 1, 2, 2)], [torch.full((1, 1, 9, 11), -1.0), torch.ones(1, 1, 4, 5)]]
+)
+def test_an_objectness_that_is_none_says_so(given, network, picture, monkeypatch):
+    monkeypatch.setattr(network, "objectness", lambda features: given, raising=False)
+    with pytest.raises(ConfigurationError, match="small: its objectness"):
+        sketch_picture(network, picture, 7, 2, probe_generator(0, 7), objectness=True)
 
 
 def test_a_sketch_knows_its_picture(network, picture):

@@ -86,10 +86,14 @@ class AnalysisPlan(TrainingPlan):
     def plotted_schemes(self) -> dict[str, list[str]]:
         """Schemes whose curves stand beside those of other codecs, by codec; the figure of an encoder has them all."""
         several = {codec: names for codec, names in self.compared_schemes.items() if len(names) > len(PLOTTED)}
-        return {
-            codec: [name for name in PLOTTED if name in names] or names[: len(PLOTTED)]
-            for codec, names in several.items()
-        }
+        chosen = {codec: self._plotted(names) for codec, names in several.items()}
+        return {codec: names if len(names) > 1 else several[codec][: len(PLOTTED)] for codec, names in chosen.items()}
+
+    @staticmethod
+    def _plotted(names: list[str]) -> list[str]:
+        """Those of `PLOTTED`, with delta-QPs where there is none without."""
+        found = [name if name in names else f"{name}_dqp" for name in PLOTTED]
+        return [name for name in found if name in names]
 
     def middle_point(self, codec: str) -> int:
         """The operating point in the middle."""

@@ -42,25 +42,31 @@ OBJECTNESS = click.option("--objectness", is_flag=True, help="Scale the features
 @click.argument("picture", type=click.Path(path_type=Path))
 @NETWORK
 @WEIGHTS
-@click.option("--probes", default=2, show_default=True, type=click.IntRange(1, 64), help="Random vectors K.")
+@click.option(
+    "--probes", type=click.IntRange(1, 64), help="Random vectors K; the scheme's where absent, 2 without one."
+)
 @SEED
 @OBJECTNESS
 @click.option("--scheme", help="Write the distortion of a scheme, such as idse, in place of the raw sketch.")
 @click.option("--calibration", type=click.Path(path_type=Path), help="From `cfm calibrate`, for schemes that need it.")
+@click.option("--tau", type=float, help="Weight of what the picture's form is mixed with; the scheme's where absent.")
 @click.option(
-    "--tau", default=0.5, show_default=True, type=float, help="Weight of what the picture's form is mixed with."
+    "--normalise",
+    type=click.Choice(["picture", "dataset"]),
+    help="What the picture's form is divided by; the scheme's where absent.",
 )
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The .npz to write.")
 def sketch(
     picture: Path,
     network: str,
     weights: Path | None,
-    probes: int,
+    probes: int | None,
     seed: int,
     objectness: bool,
     scheme: str | None,
     calibration: Path | None,
-    tau: float,
+    tau: float | None,
+    normalise: str | None,
     output: Path,
 ) -> None:
     """Sketch the Jacobian of a network at a picture (IDSE): what an encoder is guided by."""
@@ -68,12 +74,14 @@ def sketch(
 
     arguments = {"spec": network, **({"weights": str(weights)} if weights else {})}
     if scheme is None:
-        if calibration:
-            raise click.UsageError("--calibration goes with --scheme")
-        made = sketch_file(picture, output, arguments, probes, seed, objectness)
-        click.echo(f"{output}: {probes} probes of {made.network} at {made.y.shape[2]}x{made.y.shape[1]}")
+        if calibration or normalise or tau is not None:
+            raise click.UsageError("--calibration, --tau and --normalise go with --scheme")
+        made = sketch_file(picture, output, arguments, probes or 2, seed, objectness)
+        click.echo(f"{output}: {len(made.y)} probes of {made.network} at {made.y.shape[2]}x{made.y.shape[1]}")
         return
-    offset = distortion_file(picture, output, arguments, probes, seed, scheme, calibration, tau)
+    if objectness:
+        raise click.UsageError("--objectness goes with a raw sketch; with --scheme name idse_objectness")
+    offset = distortion_file(picture, output, arguments, seed, scheme, calibration, probes, tau, normalise)
     click.echo(f"{output}: distortion {scheme}; code with --rdo idse --sketch {output} --chroma-qp-offset={offset}")
 
 
@@ -120,7 +128,7 @@ def whole_numbers(_: click.Context, __: click.Parameter, text: str) -> tuple[int
 @click.option("--qp", required=True, type=click.IntRange(0, 51), help="Quantiser of the picture.")
 @click.option("--rdo", default="sse", show_default=True, type=click.Choice(["sse", "idse"]), help="The distortion.")
 @click.option("--sketch", type=click.Path(path_type=Path), help="Data of the distortion, for --rdo idse.")
-@click.option("--tau", default=0.5, show_default=True, type=float, help="Weight of the squared error beside IDSE.")
+@click.option("--tau", type=float, help="Weight of the squared error beside a raw sketch; 0.5 where absent.")
 @click.option("--delta-qp", default="0", callback=whole_numbers, help="What a block may add, as -4,-2,0,2,4.")
 @click.option(
     "--chroma-qp-offset", default=0, show_default=True, type=click.IntRange(-12, 12), help="In the picture's header."
@@ -135,7 +143,7 @@ def encode(
     qp: int,
     rdo: str,
     sketch: Path | None,
-    tau: float,
+    tau: float | None,
     delta_qp: tuple[int, ...],
     chroma_qp_offset: int,
     effort: int,
@@ -189,7 +197,10 @@ def main() -> None:
         except click.Abort:
             raise SystemExit(130) from None
         except OSError as error:
-            raise InputError(f"{error.filename}: {error.strerror}; check the path and its permissions") from None
+            place = f"{error.filename}: " if error.filename else ""
+            raise InputError(
+                f"{place}{error.strerror or error}; check the path, its permissions and the disk"
+            ) from None
 
 
 if __name__ == "__main__":

@@ -36,17 +36,20 @@ def write_picture(path: Path, picture: Picture) -> None:
         Image.fromarray(yuv420_to_rgb(picture)).save(temporary)
 
 
-def read_guidance(path: Path, tau: float) -> Distortion:
+def read_guidance(path: Path, tau: float | None = None) -> Distortion:
     """The distortion of a file: the paper's of the one sketch that it holds, or a distortion as it is.
 
     Raises
     ------
     InputError
-        If the file is neither, or holds the sketches of several pictures.
+        If the file is neither, holds the sketches of several pictures, or is a distortion and `tau` is given.
     """
     if is_distortion(path):
+        if tau is not None:
+            raise InputError(f"{path}: a distortion is mixed already; leave --tau out, or give it to `cfm sketch`")
         return load_distortion(path)
     # Imported here: coding by the squared error needs none of it.
+    from cfm.configuration.studies import LITERAL_TAU
     from cfm.sensitivity.schemes import Mixing, scheme_distortion
     from cfm.sensitivity.sketch_file import load_sketch, sketched_ids
 
@@ -54,11 +57,13 @@ def read_guidance(path: Path, tau: float) -> Distortion:
     if len(found) != 1:
         raise InputError(f"{path}: {len(found)} sketches where one belongs; sketch this picture with `cfm sketch`")
     sketch = load_sketch(path, found[0])
-    return scheme_distortion("idse_sketch", *sketch.y.shape[1:], sketch=sketch, mixing=Mixing(tau))
+    return scheme_distortion(
+        "idse_sketch", *sketch.y.shape[1:], sketch=sketch, mixing=Mixing(LITERAL_TAU if tau is None else tau)
+    )
 
 
 def encode_file(
-    source: Path, target: Path, name: str, qp: int, sketch: Path | None, tau: float, **options: Any
+    source: Path, target: Path, name: str, qp: int, sketch: Path | None, tau: float | None, **options: Any
 ) -> tuple[Picture, int]:
     """Code a picture with one of our encoders and its options; returns the picture and the bytes of its stream."""
     codec, picture = make_codec(name, **options), read_picture(source)

@@ -140,7 +140,8 @@ def schemes_block(folder: Path) -> str:
 def rivals_block(folder: Path) -> str:
     """BD-rates of other codecs, and of a few schemes of ours, against x265."""
     table = pd.read_csv(folder / "bd_rate.csv")
-    table = table[(table["anchor"] == "x265/sse") & table["comparable"]]
+    table = table[(table["study"] == "image_coding") & (table["task"] == "detection") & table["comparable"]]
+    table = table[table["anchor"] == "x265/sse"]
     found = {(row["test"], row["metric"]): row for row in table.to_dict("records")}
     curves = [name for name in dict.fromkeys(table["test"]) if name.split("/")[1] in RIVAL_SCHEMES]
     several = {codec for codec, scheme in (name.split("/") for name in curves) if scheme != "sse"}
@@ -155,7 +156,8 @@ def rivals_block(folder: Path) -> str:
 def decisions_block(folder: Path) -> str:
     """BD-rates by feature distance against the same encoder's squared error, a row a scheme, a column an encoder."""
     table = pd.read_csv(folder / "bd_rate.csv")
-    table = table[(table["metric"] == "fidelity_db") & table["comparable"]]
+    table = table[(table["study"] == "image_coding") & (table["task"] == "detection") & table["comparable"]]
+    table = table[table["metric"] == "fidelity_db"]
     found = {
         row["test"]: row for row in table.to_dict("records") if row["anchor"] == f"{row['test'].split('/')[0]}/sse"
     }

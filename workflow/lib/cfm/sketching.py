@@ -10,9 +10,10 @@ import numpy as np
 
 from cfm.codecs.distortion import save_distortion
 from cfm.coding import read_picture
+from cfm.configuration.studies import built_in_schemes
 from cfm.data.colour import rgb_to_yuv420
 from cfm.data.images import read_rgb
-from cfm.errors import ConfigurationError
+from cfm.errors import ConfigurationError, InputError
 from cfm.features.dataset import training_pictures
 from cfm.progress import Progress
 from cfm.sensitivity.calibration import Calibration, calibrate, load_calibration, save_calibration
@@ -31,7 +32,11 @@ def sketches_of(
     progress = Progress(len(pictures), "pictures", f"calibrating {network.name}, {probes} probes")
     for index, path in enumerate(pictures):
         planes, generator = rgb_to_yuv420(read_rgb(path)), probe_generator(seed, index)
-        yield sketch_picture(network, planes, index, probes, generator, objectness, network_sha256=digest)
+        try:
+            made = sketch_picture(network, planes, index, probes, generator, objectness, network_sha256=digest)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        yield made
         progress.step()
 
 
@@ -48,29 +53,39 @@ def distortion_file(
     picture: Path,
     output: Path,
     network: Mapping[str, Any],
-    probes: int,
     seed: int,
     scheme: str,
     calibration: Path | None,
-    tau: float,
+    probes: int | None = None,
+    tau: float | None = None,
+    normalise: str | None = None,
 ) -> int:
     """Write the distortion of a picture under a scheme; returns the chroma QP offset that goes with it.
+
+    Of `probes`, `tau` and `normalise` those are the study's that are not given.
 
     Raises
     ------
     ConfigurationError
         If there is no such scheme, or it is the squared error, which needs no file.
     InputError
-        As `scheme_distortion`.
+        As `scheme_distortion`, and if the calibration is of another network.
     """
     if scheme not in SCHEMES or scheme == "sse":
         names = ", ".join(name for name in SCHEMES if name != "sse")
         raise ConfigurationError(f"scheme {scheme!r} has no distortion to write; name one of {names}")
+    row = built_in_schemes()[scheme]
     known = load_calibration(calibration) if calibration else None
-    sketched = scheme in SKETCHED
-    sketch = _sketch(picture, network, probes, seed, scheme == "idse_objectness") if sketched else None
+    if known and known.network_sha256 != network_digest(**network):
+        raise InputError(
+            f"{calibration}: of another network ({known.network}; the digests differ): make it with `cfm calibrate` "
+            "and this one"
+        )
+    objectness = scheme == "idse_objectness"
+    sketch = _sketch(picture, network, probes or row.probes, seed, objectness) if scheme in SKETCHED else None
     planes = read_picture(picture)
-    made = scheme_distortion(scheme, planes.height, planes.width, known, sketch, Mixing(tau))
+    mixing = Mixing(row.tau if tau is None else tau, normalise or row.normalise)
+    made = scheme_distortion(scheme, planes.height, planes.width, known, sketch, mixing)
     save_distortion(output, made)
     return known.chroma_qp_offset if known and made.weighs_chroma else 0
 

@@ -83,8 +83,8 @@ class Sketch(Section):
     objectness: bool = Field(False, description="Scale the features by the square root of the objectness.")
     guide: PictureTask | None = Field(
         None,
-        description="Task whose network guides `rdo: idse`; the first of the study's where absent. The classifier "
-        "guides where pictures of the classification set are coded.",
+        description="Task whose network calibrates and guides our own encoders; the first of the study's where absent. "
+        "The classifier does where pictures of the classification set are coded.",
     )
 
 

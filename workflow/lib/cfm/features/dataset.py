@@ -39,6 +39,8 @@ def training_pictures(
     InputError
         If the folder is absent or holds fewer than `count` pictures.
     """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give one with pictures")
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
     if len(found) < count:
         raise InputError(f"{folder}: {len(found)} pictures where {count} are asked for: lower {key}")

@@ -120,6 +120,8 @@ def load_calibration(path: Path | str) -> Calibration:
         arrays = [found[name] for name in ("weights", "matrices4", "matrices8")]
         if [array.shape for array in arrays] != [(3,), (3, 16, 16), (3, 64, 64)]:
             raise ValueError("arrays of other shapes")
+        if not all(np.isfinite(array).all() for array in arrays) or not arrays[0][0] > 0:
+            raise ValueError("values that are no calibration's")
         return Calibration(
             str(found["network"]),
             str(found["network_sha256"]),

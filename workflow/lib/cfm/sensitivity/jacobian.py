@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -63,10 +64,10 @@ def sketch_picture(
     Raises
     ------
     InputError
-        If the network cannot take the picture, such as one smaller than its stride, or the features or the gradient are
-        not finite.
+        If the network cannot take the picture, such as one smaller than its stride, runs out of memory, or the features
+        or the gradient are not finite.
     ConfigurationError
-        If the features cannot be differentiated by the picture.
+        If the features cannot be differentiated by the picture, or the objectness is none.
     ValueError
         If the picture is not 8-bit "yuv420".
     """
@@ -83,7 +84,12 @@ def sketch_picture(
     ]
     if batched is None:
         batched = features[0].device.type != "cpu"
-    products = jacobian_products(features, planes, drawn, batched)
+    try:
+        products = jacobian_products(features, planes, drawn, batched)
+    except torch.OutOfMemoryError:
+        raise out_of_memory(network, image_id) from None
+    except RuntimeError as error:
+        raise not_differentiable(network, error) from None
     if not all(np.isfinite(product).all() for product in products):
         raise InputError(f"picture {image_id}: the gradient of {network.name} is not finite: leave this picture out")
     # A network that keeps its tensors in a cycle of references would fill the memory with graphs.
@@ -95,9 +101,19 @@ def sketch_picture(
 def differentiable_features(network: TaskNetwork, planes: Sequence[Tensor], image_id: int) -> list[Tensor]:
     """The pyramid of planes (H, W) and (ceil(H/2), ceil(W/2)) twice, on their graph; raises as `sketch_picture`."""
     height, width = planes[0].shape
+
+    def pyramid() -> list[Tensor]:
+        return list(network.features(network.prepare(planes_to_rgb(*planes))))
+
     try:
-        features = list(network.features(network.prepare(planes_to_rgb(*planes))))
+        features = pyramid()
+    except torch.OutOfMemoryError:
+        raise out_of_memory(network, image_id) from None
     except RuntimeError as error:
+        # What works without differentiation is not the picture's fault.
+        with suppress(RuntimeError), torch.no_grad():
+            pyramid()
+            raise not_differentiable(network, error) from None
         raise InputError(
             f"picture {image_id} of {width}x{height}: {network.name} cannot take it ({first_line(error)}); its "
             f"coarsest stride is {max(network.strides)}: leave smaller pictures out with data.minimum_side"
@@ -107,7 +123,7 @@ def differentiable_features(network: TaskNetwork, planes: Sequence[Tensor], imag
             f"picture {image_id} of {width}x{height} has no features in {network.name}, whose coarsest stride is "
             f"{max(network.strides)}: leave smaller pictures out with data.minimum_side"
         )
-    fixed = [index for index, scale in enumerate(features) if not scale.requires_grad]
+    fixed = [index for index, scale in enumerate(features) if not depends_on(scale, planes)]
     if fixed:
         raise ConfigurationError(
             f"{network.name}: scale {fixed[0]} of its features has no gradient by the picture; let prepare() and "
@@ -116,15 +132,57 @@ def differentiable_features(network: TaskNetwork, planes: Sequence[Tensor], imag
     return features
 
 
+def depends_on(output: Tensor, inputs: Sequence[Tensor]) -> bool:
+    """Whether any of the inputs, which are leaves, is on the graph of an output, on which parameters may be, too."""
+    seen, waiting = set(), [output.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        leaf = getattr(node, "variable", None)
+        if leaf is not None and any(leaf is tensor for tensor in inputs):
+            return True
+        waiting += [before for before, _ in node.next_functions]
+    return False
+
+
+def not_differentiable(network: TaskNetwork, error: Exception) -> ConfigurationError:
+    """What to say of a network through which there is no gradient."""
+    return ConfigurationError(
+        f"{network.name}: its features cannot be differentiated by the picture ({first_line(error)}); let prepare() "
+        "and features() compute with tensors, without detach(), numpy or changes in place"
+    )
+
+
+def out_of_memory(network: TaskNetwork, image_id: int) -> InputError:
+    """What to say where the device's memory does not suffice."""
+    return InputError(f"picture {image_id}: {network.name} runs out of memory; run it with `device: cpu`")
+
+
 def first_line(error: Exception) -> str:
     """The first line of an error's text."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def objectness_roots(network: TaskNetwork, features: Sequence[Tensor]) -> list[Tensor]:
-    """Square roots of the objectness of each scale, (1, 1, h_i, w_i), constants of the differentiation."""
+    """Square roots of the objectness of each scale, (1, 1, h_i, w_i), constants of the differentiation.
+
+    Raises
+    ------
+    ConfigurationError
+        If the network gives anything but a map of numbers of 0 or more for each scale.
+    """
     with torch.no_grad():
-        return [scale.sqrt() for scale in network.objectness([feature.detach() for feature in features])]
+        found = list(network.objectness([feature.detach() for feature in features]) or [])
+        sizes = [scale.shape[-2:] for scale in found if isinstance(scale, Tensor)]
+        fit = sizes == [feature.shape[-2:] for feature in features] and len(sizes) == len(found)
+        if not fit or not all(bool((torch.isfinite(scale) & (scale >= 0)).all()) for scale in found):
+            raise ConfigurationError(
+                f"{network.name}: its objectness() gives no map (1, 1, h, w) of numbers of 0 or more for every scale; "
+                "mend it, or use features without objectness"
+            )
+        return [scale.sqrt() for scale in found]
 
 
 def rademacher(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -82,5 +82,5 @@ def load_sketch(path: Path, image_id: int) -> Sketch:
                 for name, scale in zip(PLANES, metadata["scales"], strict=True)
             ]
         return Sketch(*planes, **{field: metadata[field] for field in FIELDS})
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: no sound sketch of picture {image_id} ({error}): make it again") from None

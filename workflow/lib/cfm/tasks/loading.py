@@ -100,9 +100,10 @@ def _module_of_file(file: str, spec: str) -> ModuleType:
     sys.modules[name] = module  # dataclasses look their module up there
     try:
         plugin.loader.exec_module(module)
-    except (ImportError, SyntaxError) as error:
+    except Exception as error:  # whatever a plug-in does when it is read
         del sys.modules[name]
-        raise ConfigurationError(f"network {spec}: {path} cannot be imported ({error}); mend the plug-in") from None
+        told = f"{type(error).__name__}: {error}"
+        raise ConfigurationError(f"network {spec}: {path} cannot be imported ({told}); mend the plug-in") from None
     return module
 
 
