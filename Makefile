@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE = flock -n -E 75 results/.lock $(BIN)/snakemake --nolock --cores $(CORES)
 
-.PHONY: demo demo-encoders test test-all check real retrain lock clean env test-env docs bench bench-avc bench-hevc bench-idse
+.PHONY: demo demo-encoders test test-all check real retrain lock clean env test-env docs bench bench-avc bench-hevc bench-idse bench-matrix
 
 demo: env
 	@mkdir -p results
@@ -47,7 +47,7 @@ docs: test-env
 	$(BIN)/python -m cfm.documentation
 
 # Benchmarks print a table and write results/bench/<topic>.json; let nothing else run meanwhile.
-bench: bench-avc bench-hevc bench-idse
+bench: bench-avc bench-hevc bench-matrix bench-idse
 
 bench-avc: test-env
 	$(BIN)/python -m tests.benchmarks.bench_avc
@@ -59,6 +59,10 @@ bench-hevc: test-env
 bench-idse: test-env
 	@mkdir -p results
 	flock -n -E 75 results/.lock $(BIN)/python -m tests.benchmarks.bench_idse || $(call explain)
+
+# Which form of the network's small matrix suffices.
+bench-matrix: test-env
+	$(BIN)/python -m tests.benchmarks.bench_matrix
 
 lock:
 	uv pip compile --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --universal \
