@@ -93,31 +93,57 @@ class MatchTable:
         weights = np.ones(len(self.image_ids)) if weights is None else np.asarray(weights, np.float64)
         a, categories = AREAS[self.kind].index(area), len(self.category_ids)
         positives = self.ground_truth[a] @ weights
-        values = [
-            self._interpolated_precision(a * categories + k, ious, weights, positives[k])
-            for k in np.flatnonzero(positives)
-        ]
-        return float(np.mean(values)) if values else float("nan")
+        counted = positives > 0
+        if not counted.any():
+            return float("nan")
+        starts = self.cell_start[a * categories : (a + 1) * categories + 1]
+        precisions = self._interpolated_precisions(starts, ious, weights, np.where(counted, positives, 1.0))
+        return float(precisions[counted].mean())
 
-    def _interpolated_precision(self, cell: int, ious: slice, weights: np.ndarray, positives: float) -> np.ndarray:
-        """Precision of one cell at the recalls of `RECALLS`: (thresholds, 101)."""
-        rows = slice(self.cell_start[cell], self.cell_start[cell + 1])
+    def _interpolated_precisions(
+        self, starts: np.ndarray, ious: slice, weights: np.ndarray, positives: np.ndarray
+    ) -> np.ndarray:
+        """Mean over `RECALLS` of the precision of every cell, (cells, thresholds); all cells at once.
+
+        Parameters
+        ----------
+        starts : (cells + 1,) array
+            Rows where the cells, one after the other, begin, and the end of the last.
+        ious : slice
+            Thresholds.
+        weights : (I,) array
+            Of the pictures.
+        positives : (cells,) array
+            Weighted annotations, above 0.
+        """
+        rows, first = slice(starts[0], starts[-1]), starts - starts[0]
+        cell = np.repeat(np.arange(len(positives)), np.diff(starts))
         weight = weights[self.image[rows], None]
-        true = np.cumsum(weight * self.true_positive[rows, ious], axis=0)
-        false = np.cumsum(weight * self.false_positive[rows, ious], axis=0)
+        true, false = (
+            _running_sums(weight * outcome[rows, ious], first, cell)
+            for outcome in (self.true_positive, self.false_positive)
+        )
         precision = true / (false + true + np.spacing(1))
-        envelope = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
-        recall = true / positives
-        sampled = np.zeros((true.shape[1], len(RECALLS)))
-        for t in range(true.shape[1]):
-            found = np.searchsorted(recall[:, t], RECALLS, side="left")
-            reached = found < len(recall)
-            sampled[t, reached] = envelope[found[reached], t]
-        return sampled
+        # The highest precision at this row or behind it in its cell: no cell reaches into the one before, whose numbers
+        # are higher by 2.
+        height = 2.0 * (len(positives) - cell)[:, None]
+        envelope = np.maximum.accumulate((precision + height)[::-1], axis=0)[::-1] - height
+        # How many recalls are reached by every row, and so for the first time in it.
+        reached = np.searchsorted(RECALLS, true / positives[cell, None], side="right")
+        before = np.concatenate([np.zeros((1, true.shape[1]), reached.dtype), reached[:-1]])
+        before[first[:-1][np.diff(starts) > 0]] = 0
+        sums = np.concatenate([np.zeros((1, true.shape[1])), np.cumsum(envelope * (reached - before), axis=0)])
+        return (sums[first[1:]] - sums[first[:-1]]) / len(RECALLS)
 
     def qualities(self, weights: np.ndarray | None = None) -> dict[str, float]:
         """All metrics of `METRICS` by name."""
         return {metric: self.quality(metric, weights) for metric in METRICS}
+
+
+def _running_sums(values: np.ndarray, first: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Sums (N, T) of the rows of a cell up to each; cells begin at the rows `first`, the last of which is the end."""
+    sums = np.cumsum(values, axis=0)
+    return sums - np.concatenate([np.zeros((1, values.shape[1])), sums])[first[cell]]
 
 
 def load_annotations(path: Path | str) -> COCO:
