@@ -241,12 +241,12 @@ def search_transform(frame, tree, work, local, settings, z, y, x, log2, depth, m
 
 @general
 def search_mode(frame, tree, work, local, settings, z, y, x, log2, depth, may_split, qp, states, tried):
-    """Choose the mode of a luma block of up to 32x32 as well; `tried` modes are tried in full.
+    """Choose the mode of a luma block of up to 32x32 as well; so many are tried, more than one.
 
     Returns mode, cost without the mode's, and distortion.
     """
     mode, cost, error, coded = choose_mode(frame, work, local, settings, y, x, log2, qp, states, tried, depth)
-    if tried == 1 or not alike(local, MODES, PARTITION):
+    if not alike(local, MODES, PARTITION):
         cost, error = search_transform(
             frame, tree, work, local, settings, z, y, x, log2, depth, may_split, mode, qp, states
         )
@@ -367,7 +367,7 @@ def search_split(
 
 @general
 def search_quarters(frame, tree, work, local, settings, z, y, x, mode, qp, states):
-    """What `search_transform` does, of a block of 64x64, whose four quarters have a transform each."""
+    """The same of a block of 64x64, whose four quarters have a transform each."""
     cost = error = 0.0
     for part in range(4):
         top, left = y + 32 * (part >> 1), x + 32 * (part & 1)
@@ -382,9 +382,8 @@ def search_quarters(frame, tree, work, local, settings, z, y, x, mode, qp, state
 def search_luma(frame, tree, work, local, settings, z, y, x, log2, parts, qp, states, limit):
     """Choose modes, transform tree and levels of a unit's luma; `states` are those before it.
 
-    Returns the distortion; infinity where four predictions together cost about `limit` or more (the bits of modes are
-    those of the contexts before the unit), when nothing that was written is of use. Writes the modes into the frame as
-    well.
+    Returns the distortion; infinity where four predictions together cost `limit` or more, when nothing that was written
+    is of use. Writes the modes into the frame as well.
     """
     units, modes = tree.units, frame.modes
     copy_line(states, work.states[0])
@@ -418,10 +417,9 @@ def search_luma(frame, tree, work, local, settings, z, y, x, log2, parts, qp, st
         return error
     if log2 > 5:
         ranked = choose_mode(frame, work, local, settings, y, x, 5, qp, states, 1, 0)[0]
-        least, mode, last, error = np.inf, ranked, ranked, 0.0
-        for place in range(3):
-            candidate = (DC, PLANAR, ranked)[place]
-            if place < 2 and candidate == ranked:
+        least, mode, last, error = np.inf, ranked, -1, 0.0
+        for candidate in (ranked, DC, PLANAR):
+            if candidate == last:
                 continue
             copy_line(states, work.states[0])
             cost, last_error = search_quarters(
