@@ -78,6 +78,7 @@ def test_decisions_stand_against_the_squared_error_of_the_same_encoder(checkout)
 def test_overhead_is_told_by_scheme(checkout):
     columns = ("codec", "scheme", "encode_s", "encode_ratio", "guide_s", "sketch_s")
     rows = [("avc", "sse", 0.1, 1.0, None, None), ("avc", "idse", 0.114, 1.14, 0.0042, 0.0915)]
+    rows += [("avc", "idse_dqp", 0.2, 2.0, 0.0042, 0.0915)]
     pd.DataFrame(rows, columns=columns).to_csv(checkout / "results/small/tables/overhead.csv", index=False)
     measured.take("small")
     lines = measured.filled("<!-- measured: overhead small -->\n<!-- end -->").splitlines()[3:-1]

@@ -33,6 +33,7 @@ SCHEME_COLUMNS = (
     ("sse", "AP"),
     ("sse", "AP_agreement"),
 )
+DELTAS = "_dqp"  # end of the names of schemes that try delta-QPs
 RIVAL_METRICS = ("AP", "AP_agreement", "fidelity_db")
 RIVAL_SCHEMES = ("sse", "idse", "idse_objectness")  # of codecs with more, those that stand beside others
 METRIC_TITLES = {"fidelity_db": "feature distance", "AP": "AP", "AP_agreement": "AP on uncompressed detections"}
@@ -167,7 +168,8 @@ def decisions_block(folder: Path) -> str:
 
 
 def overhead_block(folder: Path) -> str:
-    """What guidance costs, in times a picture, a row a scheme and encoder."""
+    """What guidance costs, in times a picture, a row a scheme and encoder; those with delta-QPs are left out."""
+    table = pd.read_csv(folder / "overhead.csv")
     rows = [
         [
             row.codec,
@@ -176,7 +178,7 @@ def overhead_block(folder: Path) -> str:
             f"{row.encode_ratio:.2f}",
             *("" if pd.isna(value) else f"{value:.3f}" for value in (row.guide_s, row.sketch_s)),
         ]
-        for row in pd.read_csv(folder / "overhead.csv").itertuples()
+        for row in table[~table["scheme"].str.endswith(DELTAS)].itertuples()
     ]
     header = ["codec", "scheme", "search, s", "over sse", "distortion from the sketch, s", "sketch beyond a pass, s"]
     return markdown(header, rows)
@@ -193,8 +195,12 @@ def with_interval(row: dict[str, Any] | None) -> str:
 
 
 def idse_bias_block(folder: Path) -> str:
-    """How far IDSE is from the true feature distance by probes that the encoder saw and by others, a row a curve."""
+    """How far IDSE is from the true feature distance by probes that the encoder saw and by others, a row a curve.
+
+    Schemes with delta-QPs are left out.
+    """
     table = pd.read_csv(folder / "idse_correlation.csv").dropna(subset=["log_ratio_median_seen"])
+    table = table[~table["scheme"].str.endswith(DELTAS)]
     rows = []
     for (codec, scheme), curve in table.groupby(["codec", "scheme"], sort=False):
         falling = curve.sort_values("point", ascending=curve["point"].max() > LARGEST_INDEX)

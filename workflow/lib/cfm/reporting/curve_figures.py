@@ -28,6 +28,7 @@ METRIC_NAMES = {
     "fidelity_db": "feature distance [dB]",
 }
 DELTAS = "_dqp"  # end of the names of schemes that try delta-QPs
+CROWDED = 8  # curves in a panel, above which it is larger
 SIZES = {"APs": "Small objects", "APm": "Medium objects", "APl": "Large objects"}
 
 
@@ -52,7 +53,9 @@ def rate_accuracy(curves: pd.DataFrame, study: str, shown: Mapping[str, Sequence
     tasks = list(dict.fromkeys(coded["task"]))
     groups = sorted(set(coded["codec"])) if study == "feature_coding" else [None]
     with styled():
-        figure, axes = panels(max(len(groups), 1), max(len(tasks), 1), width=4.3)
+        most = coded.drop_duplicates(["task", "codec", "scheme"])["task"].value_counts().max()
+        size = {"width": 5.2, "height": 3.9} if groups == [None] and most > CROWDED else {"width": 4.3}
+        figure, axes = panels(max(len(groups), 1), max(len(tasks), 1), **size)
         for group, row in zip(groups, axes, strict=False):
             for task, panel in zip(tasks, row, strict=False):
                 chosen = coded[(coded["task"] == task) & ((coded["codec"] == group) | (group is None))]
@@ -100,9 +103,10 @@ def scheme_curves(curves: pd.DataFrame, codec: str) -> Figure:
 
 
 def _draw_curves(axes: Axes, curves: pd.DataFrame, uncompressed: pd.Series) -> None:
-    names = curves["scheme"] if curves["codec"].nunique() == 1 else curves["codec"]
-    if curves.groupby("codec")["scheme"].nunique().max() > 1 and curves["codec"].nunique() > 1:
-        names = curves["codec"] + ", " + curves["scheme"]
+    names = curves["scheme"]
+    if curves["codec"].nunique() > 1:
+        several = curves.groupby("codec")["scheme"].transform("nunique") > 1
+        names = curves["codec"].where(~several, curves["codec"] + ", " + curves["scheme"])
     colours = colours_of(sorted(set(names)))
     labels = []
     for name, points in curves.groupby(names, sort=True):
