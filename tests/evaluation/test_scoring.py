@@ -142,6 +142,10 @@ def test_an_anchor_within_every_codec():
         ("vvenc/uniform", "vvenc/mfiba"),
     ]
     np.testing.assert_allclose(table["bd_rate_percent"], -20)
+    # A pair that two anchors stand for is compared once.
+    table = bd_rate_table(curves, drawn, {"feature_coding": ["elic/uniform", "*/uniform"]})
+    pairs = list(zip(table["anchor"], table["test"], strict=True))
+    assert len(pairs) == len(set(pairs)) == 4
 
 
 def test_draws_of_other_pictures_or_seeds_are_not_mixed(run, tmp_path, truth, entries):

@@ -121,13 +121,15 @@ def bd_rate_table(
             f"{codec}/{scheme}": _resampled(points, drawn)
             for (codec, scheme), points in group.groupby(["codec", "scheme"])
         }
-        for pattern in anchors.get(study, ()):
-            for anchor, test in _pairs(pattern, list(resampled), study, task):
-                one, other = resampled[anchor], resampled[test]
-                result = compare(one.rate_bpp, one.quality, other.rate_bpp, other.quality, minimum_overlap)
-                interval = interval_of(one, other, minimum_overlap) if result.comparable else None
-                labels = {"study": study, "task": task, "metric": metric, "anchor": anchor, "test": test}
-                rows.append(labels | asdict(result) | _interval_columns(interval))
+        names = list(resampled)
+        pairs = [pair for pattern in anchors.get(study, ()) for pair in _pairs(pattern, names, study, task)]
+        # Two patterns may stand for the same pair.
+        for anchor, test in dict.fromkeys(pairs):
+            one, other = resampled[anchor], resampled[test]
+            result = compare(one.rate_bpp, one.quality, other.rate_bpp, other.quality, minimum_overlap)
+            interval = interval_of(one, other, minimum_overlap) if result.comparable else None
+            labels = {"study": study, "task": task, "metric": metric, "anchor": anchor, "test": test}
+            rows.append(labels | asdict(result) | _interval_columns(interval))
     return pd.DataFrame(rows, columns=load_schema("bd_rate").column_names)
 
 
