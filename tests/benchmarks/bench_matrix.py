@@ -1,9 +1,8 @@
 """Which form of the network's small matrix suffices, and what it is mixed with: `make bench-matrix`.
 
 The static matrix of 4x4 blocks as it is, as low rank plus diagonal, and as its diagonal in the transform's domain; and
-`idse` with a base that has a share of the squared error. BD-rates by the true feature distance against the squared
-error, on training pictures that lie beside the checkout, apart from those that calibrate; with both times the standard
-error of a jackknife over the pictures.
+`idse` with a base that has a share of the squared error. BD-rates by the true feature distance, on training pictures
+that lie beside the checkout, apart from those that calibrate, with the standard error of a jackknife over the pictures.
 """
 
 from __future__ import annotations
@@ -33,6 +32,7 @@ from cfm.sensitivity.gauss_newton import low_rank
 from cfm.sensitivity.jacobian import feature_distance, probe_generator, sketch_picture
 from cfm.sensitivity.schemes import Mixing, scheme_distortion, static_frequency
 from cfm.sensitivity.sketch import Sketch
+from cfm.tasks.contract import TaskNetwork
 from cfm.tasks.loading import load_network
 
 COMMAND = "make bench-matrix"
@@ -42,6 +42,7 @@ MEASURED = {"avc": 16, "hevc": 8}  # pictures
 QPS = (34, 39, 44, 49)
 DECODERS = {"avc": "h264", "hevc": "hevc"}
 RANKS = (1, 2, 6, 16)
+DIAGONAL, SHARED = "static, diagonal of the transform", "idse, a fifth of its base the squared error"
 PLAIN_SHARE = 0.2  # of the squared error in the base of METHODS §1
 
 
@@ -93,15 +94,15 @@ def idse_with_plain_share(known: Known) -> Distortion:
 
 FORMS: dict[str, Callable[[Known], Distortion | None]] = {
     "sse": lambda known: None,
-    "static, diagonal of the transform": lambda known: scheme_distortion("static", *known.size, known.calibration),
+    DIAGONAL: lambda known: scheme_distortion("static", *known.size, known.calibration),
     **{f"static, rank {rank} and a diagonal of samples": of_rank(rank) for rank in RANKS},
     "idse": lambda known: scheme_distortion("idse", *known.size, known.calibration, known.sketch),
-    "idse, a fifth of its base the squared error": idse_with_plain_share,
+    SHARED: idse_with_plain_share,
 }
 
 
 def measure(
-    codec: str, form: Callable[[Known], Distortion | None], network: object, pairs: Sequence[tuple[Picture, Known]]
+    codec: str, form: Callable[[Known], Distortion | None], network: TaskNetwork, pairs: Sequence[tuple[Picture, Known]]
 ) -> Points:
     """Code pictures under a form at all QPs."""
     encode = import_module(f"cfm.codecs.{codec}.encoder").encode_picture
@@ -119,7 +120,7 @@ def measure(
     return Points(bits, distances, float(np.mean(times)))
 
 
-def features(network: object, planes: Sequence[np.ndarray]) -> list[torch.Tensor]:
+def features(network: TaskNetwork, planes: Sequence[np.ndarray]) -> list[torch.Tensor]:
     """The network's pyramid at some planes."""
     with torch.no_grad():
         tensors = [torch.from_numpy(plane.astype(np.float32)) for plane in planes]
@@ -132,23 +133,34 @@ def bd_rate(anchor: Points, test: Points, kept: np.ndarray) -> float:
     return compare(*curves[0], *curves[1]).bd_rate_percent
 
 
-def figures_of(codec: str, network: object, pairs: Sequence[tuple[Picture, Known]]) -> list[Figure]:
-    """BD-rate of every form, its standard error, and its time over that of the squared error."""
-    progress, count = Progress(len(FORMS), "forms", f"{codec}: forms of the matrix"), len(pairs)
-    anchor, figures = None, []
+def figures_of(codec: str, network: TaskNetwork, pairs: Sequence[tuple[Picture, Known]]) -> list[Figure]:
+    """BD-rates of every form against the squared error, and of forms of the matrix against its diagonal; times."""
+    progress, measured = Progress(len(FORMS), "forms", f"{codec}: forms of the matrix"), {}
     for name, form in FORMS.items():
-        points = measure(codec, form, network, pairs)
+        measured[name] = measure(codec, form, network, pairs)
         progress.step()
-        if anchor is None:
-            anchor = points
+    figures, plain = [], measured["sse"]
+    for name, points in measured.items():
+        if name == "sse":
             continue
-        found = bd_rate(anchor, points, np.ones(count, bool))
-        parts = [bd_rate(anchor, points, np.arange(count) != left_out) for left_out in range(count)]
-        error = ((count - 1) / count * np.square(np.array(parts) - np.mean(parts)).sum()) ** 0.5
-        figures.append(at_most(f"{codec}, {name}: BD-rate by feature distance", found, "%", None, COMMAND))
-        figures.append(at_most("  standard error", error, "%", None, COMMAND))
-        figures.append(at_most("  search over sse", points.encode_s / anchor.encode_s, "ratio", None, COMMAND))
+        figures += compared(f"{codec}, {name}: BD-rate by feature distance", plain, points)
+        if name.startswith("static, rank"):
+            figures += compared("  against the diagonal", measured[DIAGONAL], points)
+        if name == SHARED:
+            figures += compared("  against idse", measured["idse"], points)
+        figures.append(at_most("  search over sse", points.encode_s / plain.encode_s, "ratio", None, COMMAND))
     return figures
+
+
+def compared(name: str, anchor: Points, test: Points) -> list[Figure]:
+    """BD-rate over all pictures and its standard error, by leaving out one picture after the other."""
+    count = len(anchor.bits)
+    parts = [bd_rate(anchor, test, np.arange(count) != left_out) for left_out in range(count)]
+    error = ((count - 1) / count * np.square(np.array(parts) - np.mean(parts)).sum()) ** 0.5
+    return [
+        at_most(name, bd_rate(anchor, test, np.ones(count, bool)), "%", None, COMMAND),
+        at_most("  standard error", error, "%", None, COMMAND),
+    ]
 
 
 def main() -> None:

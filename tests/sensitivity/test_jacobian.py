@@ -295,7 +295,14 @@ def test_networks_and_pictures_that_cannot_be_sketched_say_so(kind, error, words
 
 
 @pytest.mark.parametrize(
-    "given", [None, [], [torch.ones(1, 1, 2, 2)], [torch.full((1, 1, 9, 11), -1.0), torch.ones(1, 1, 4, 5)]]
+    "given",
+    [
+        None,
+        torch.ones(1, 1, 9, 11),
+        [],
+        [torch.ones(1, 1, 2, 2)],
+        [torch.full((1, 1, 9, 11), -1.0), torch.ones(1, 1, 4, 5)],
+    ],
 )
 def test_an_objectness_that_is_none_says_so(given, network, picture, monkeypatch):
     monkeypatch.setattr(network, "objectness", lambda features: given, raising=False)

@@ -98,6 +98,13 @@ def test_a_plugin_with_a_syntax_error_is_named(tmp_path):
     assert one_line(error)
 
 
+def test_a_plugin_that_fails_when_it_is_read_is_named_with_the_line(tmp_path):
+    (tmp_path / "broken.py").write_text("a = 1\nb = {}['weights\\nof mine']\n")
+    with pytest.raises(ConfigurationError, match=r"broken\.py cannot be imported \(KeyError: .*, line 2\)") as error:
+        load_network(f"{tmp_path / 'broken.py'}:make")
+    assert one_line(error)
+
+
 def test_two_plugins_of_one_name_stay_apart(tmp_path, plugin):
     (tmp_path / "other").mkdir()
     other = tmp_path / "other" / "mine.py"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from cfm.configuration.sections import OWN
-from cfm.configuration.studies import DECISIONS
+from cfm.configuration.studies import DECISIONS, DELTAS
 from cfm.guidance_plan import FEATURE_DISTANCE, JUDGE, JUDGING_CODE, SKETCHED
 from cfm.plan import ANNOTATIONS, OBJECT_STREAMS, STREAMS
 from cfm.training_plan import TrainingPlan
@@ -92,7 +92,7 @@ class AnalysisPlan(TrainingPlan):
     @staticmethod
     def _plotted(names: list[str]) -> list[str]:
         """Those of `PLOTTED`, with delta-QPs where there is none without."""
-        found = [name if name in names else f"{name}_dqp" for name in PLOTTED]
+        found = [name if name in names else f"{name}{DELTAS}" for name in PLOTTED]
         return [name for name in found if name in names]
 
     def middle_point(self, codec: str) -> int:

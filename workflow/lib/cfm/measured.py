@@ -16,6 +16,8 @@ from typing import Any
 
 import pandas as pd
 
+from cfm.analysis_plan import PLOTTED
+from cfm.configuration.studies import DELTAS
 from cfm.errors import ConfigurationError, one_line_errors
 from cfm.provenance import atomic_path
 
@@ -33,9 +35,7 @@ SCHEME_COLUMNS = (
     ("sse", "AP"),
     ("sse", "AP_agreement"),
 )
-DELTAS = "_dqp"  # end of the names of schemes that try delta-QPs
 RIVAL_METRICS = ("AP", "AP_agreement", "fidelity_db")
-RIVAL_SCHEMES = ("sse", "idse", "idse_objectness")  # of codecs with more, those that stand beside others
 METRIC_TITLES = {"fidelity_db": "feature distance", "AP": "AP", "AP_agreement": "AP on uncompressed detections"}
 BLOCK = re.compile(r"(<!-- measured: ([a-z_]+) ?(\S*) -->\n).*?(<!-- end -->)", re.DOTALL)
 NETWORKS = {
@@ -144,7 +144,7 @@ def rivals_block(folder: Path) -> str:
     table = table[(table["study"] == "image_coding") & (table["task"] == "detection") & table["comparable"]]
     table = table[table["anchor"] == "x265/sse"]
     found = {(row["test"], row["metric"]): row for row in table.to_dict("records")}
-    curves = [name for name in dict.fromkeys(table["test"]) if name.split("/")[1] in RIVAL_SCHEMES]
+    curves = [name for name in dict.fromkeys(table["test"]) if name.split("/")[1] in PLOTTED]
     several = {codec for codec, scheme in (name.split("/") for name in curves) if scheme != "sse"}
     rows = [
         [name.replace("/", ", ") if name.split("/")[0] in several else curve_name(name)]

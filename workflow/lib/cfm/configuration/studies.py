@@ -20,6 +20,7 @@ from cfm.configuration.sections import (
 DECISIONS = ("partition", "mode", "levels", "delta_qp")  # of our encoders, that can use the distortion
 DELTA_QPS = [-2, 0, 2]
 LITERAL_PROBES, LITERAL_TAU = 8, 0.5
+DELTAS = "_dqp"  # end of the names of built-in schemes that try delta-QPs
 
 
 class Scheme(Section):
@@ -63,7 +64,7 @@ def built_in_schemes() -> dict[str, Scheme]:
     for name in get_args(Scheme.model_fields["distortion"].annotation):
         literal = {"probes": LITERAL_PROBES, "tau": LITERAL_TAU} if name in ("idse_pixel", "idse_sketch") else {}
         rows[name] = Scheme(distortion=name, **literal)
-        rows[f"{name}_dqp"] = Scheme(distortion=name, delta_qp=DELTA_QPS, **literal)
+        rows[f"{name}{DELTAS}"] = Scheme(distortion=name, delta_qp=DELTA_QPS, **literal)
     return rows
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cfm.configuration.studies import DELTAS
 from cfm.evaluation.scoring import FIDELITY, UNCOMPRESSED, main_metric
 from cfm.reporting.drawing import (
     SCALE_COLOURS,
@@ -27,7 +28,6 @@ METRIC_NAMES = {
     "AP_agreement": "AP against the uncompressed detections",
     "fidelity_db": "feature distance [dB]",
 }
-DELTAS = "_dqp"  # end of the names of schemes that try delta-QPs
 CROWDED = 8  # curves in a panel, above which it is larger
 SIZES = {"APs": "Small objects", "APm": "Medium objects", "APl": "Large objects"}
 

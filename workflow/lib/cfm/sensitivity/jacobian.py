@@ -67,7 +67,7 @@ def sketch_picture(
         If the network cannot take the picture, such as one smaller than its stride, runs out of memory, or the features
         or the gradient are not finite.
     ConfigurationError
-        If the features cannot be differentiated by the picture, or the objectness is none.
+        If the features cannot be differentiated by the picture, or its objectness is not a map a scale.
     ValueError
         If the picture is not 8-bit "yuv420".
     """
@@ -174,7 +174,8 @@ def objectness_roots(network: TaskNetwork, features: Sequence[Tensor]) -> list[T
         If the network gives anything but a map of numbers of 0 or more for each scale.
     """
     with torch.no_grad():
-        found = list(network.objectness([feature.detach() for feature in features]) or [])
+        given = network.objectness([feature.detach() for feature in features])
+        found = list(given) if isinstance(given, Sequence) else []
         sizes = [scale.shape[-2:] for scale in found if isinstance(scale, Tensor)]
         fit = sizes == [feature.shape[-2:] for feature in features] and len(sizes) == len(found)
         if not fit or not all(bool((torch.isfinite(scale) & (scale >= 0)).all()) for scale in found):

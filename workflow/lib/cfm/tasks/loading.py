@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import json
 import sys
+import traceback
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -102,7 +103,8 @@ def _module_of_file(file: str, spec: str) -> ModuleType:
         plugin.loader.exec_module(module)
     except Exception as error:  # whatever a plug-in does when it is read
         del sys.modules[name]
-        told = f"{type(error).__name__}: {error}"
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        told = f"{type(error).__name__}: {' '.join(str(error).split())}" + (f", line {lines[-1]}" if lines else "")
         raise ConfigurationError(f"network {spec}: {path} cannot be imported ({told}); mend the plug-in") from None
     return module
 
