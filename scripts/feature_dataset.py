@@ -1,29 +1,18 @@
-"""Crops of feature mosaics on which a learned feature codec is trained."""
+"""The list of the feature dataset's shards, which a training of a feature codec reads."""
 
+import sys
 from pathlib import Path
 
-import numpy as np
-
-from cfm.device import resolve_device
-from cfm.features.dataset import training_pictures, write_feature_dataset
+from cfm.features.dataset import gather_shards
 from cfm.job import job
-from cfm.provenance import identified
-from cfm.tasks.loading import load_network
 
 
 def main() -> None:
-    params = snakemake.params
-    with job(snakemake.log[0], snakemake.threads):
-        device = str(resolve_device(params.device))
-        rng = np.random.default_rng(params.seed)
-        write_feature_dataset(
-            [load_network(device=device, **network) for network in params.networks],
-            training_pictures(Path(params.root) / params.split, params.dataset["pictures"], rng),
-            crop=params.dataset["crop"],
-            rng=rng,
-            folder=Path(snakemake.output.manifest).parent,
-            identity=identified("dataset", params.code, snakemake.input.networks).name,
-        )
+    """Hand over what the rule gives."""
+    manifest, settings = Path(snakemake.output.manifest), snakemake.params.settings
+    with job(snakemake.log[0]):
+        crops = gather_shards(manifest, [Path(path) for path in snakemake.input.shards], settings["crop"], settings)
+        print(f"{manifest}: {crops} crops in {len(snakemake.input.shards)} shards", file=sys.stderr)
 
 
 if __name__ == "__main__":

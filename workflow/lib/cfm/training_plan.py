@@ -7,7 +7,7 @@ from typing import Any
 
 from cfm.errors import ConfigurationError
 from cfm.guidance_plan import GuidancePlan
-from cfm.plan import ANNOTATIONS
+from cfm.plan import ANNOTATIONS, shard_names
 
 DISTILLED_CROP = 256  # pixels a side: objects and their surroundings stay whole
 
@@ -91,10 +91,31 @@ class TrainingPlan(GuidancePlan):
         return list(study.dataset.tasks) if study and study.dataset else []
 
     @property
+    def dataset_networks(self) -> list[dict[str, Any]]:
+        """Arguments of `load_network` of those networks, with the pooled level where the data set has it."""
+        pooled = {"derive_pool": False} if self.configuration.feature_coding.dataset.pooled_level else {}
+        return [self.feature_network(task) | pooled for task in self.dataset_tasks]
+
+    @property
     def dataset(self) -> dict[str, Any]:
-        """Settings of the feature data set."""
-        study = self.configuration.feature_coding
-        return study.dataset.model_dump(exclude={"tasks"}) if study and study.dataset else {}
+        """What decides the crops of the feature data set, beside the weights of the networks."""
+        if not self.dataset_tasks:
+            return {}
+        settings = self.configuration.feature_coding.dataset.model_dump(exclude={"tasks"})
+        origin = {"split": self.configuration.data.train_split, "seed": self.configuration.seed}
+        return {"networks": [self.spec(task) for task in self.dataset_tasks], **origin, **settings}
+
+    @property
+    def dataset_shards(self) -> list[str]:
+        """Files of the feature data set's shards."""
+        dataset = self.configuration.feature_coding.dataset if self.dataset_tasks else None
+        names = shard_names(dataset.shards if dataset else 0)
+        return [f"{self.results}/features/dataset/{shard}.npy" for shard in names]
+
+    def dataset_slice(self, shard: int) -> tuple[int, int]:
+        """First and end of a shard's pictures among the chosen ones."""
+        dataset = self.configuration.feature_coding.dataset
+        return shard * dataset.shard_size, min((shard + 1) * dataset.shard_size, dataset.pictures)
 
     def distillation_training(self, point: int) -> dict[str, Any]:
         """Settings of the fine-tuning at a point of the base codec."""

@@ -20,6 +20,7 @@ from cfm.configuration.sections import (
 DECISIONS = ("partition", "mode", "levels", "delta_qp")  # of our encoders, that can use the distortion
 DELTA_QPS = [-2, 0, 2]
 LITERAL_PROBES, LITERAL_TAU = 8, 0.5
+MOST_SHARDS = 10_000  # their names have four digits
 DELTAS = "_dqp"  # end of the names of built-in schemes that try delta-QPs
 
 
@@ -165,6 +166,23 @@ class FeatureDataset(Section):
     tasks: Annotated[list[PictureTask], Field(min_length=1)] = Field(description="Networks whose features are taken.")
     pictures: int = Field(ge=1, description="Training pictures for each network.")
     crop: int = Field(128, ge=64, multiple_of=64, description="Width and height of a crop, samples.")
+    pooled_level: bool = Field(
+        False,
+        description="Take crops of the pooled level too where `derive_pool` codes none: five scales of torchvision's "
+        "networks, as in the MFIBA paper. The networks must have the option `derive_pool`.",
+    )
+    shard_size: int = Field(100, ge=1, description="Pictures a job, whose crops share a file.")
+
+    @model_validator(mode="after")
+    def _shards(self) -> FeatureDataset:
+        if self.shards > MOST_SHARDS:
+            raise ValueError(f"`shard_size` makes {self.shards} shards, more than {MOST_SHARDS}: raise it")
+        return self
+
+    @property
+    def shards(self) -> int:
+        """How many shards the pictures fill."""
+        return -(-self.pictures // self.shard_size)
 
 
 class Importance(Section):

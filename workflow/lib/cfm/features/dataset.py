@@ -1,28 +1,26 @@
 """The feature dataset: random crops of mosaics on which a learned feature codec is trained.
 
-MFIBA, section 4.1, retrains its codec on mosaics of every scale of 40,000 pictures; here one picture gives a few crops
-of every scale, as uint8 arrays that a training can map into memory.
+MFIBA, section 4.1, retrains its codec on mosaics of every scale of 40,000 pictures; here each of them gives one crop.
+The crops are uint8 arrays that a training can map into memory, in shards that jobs write independently of each other.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cfm.data.images import read_rgb
-from cfm.errors import ConfigurationError, InputError
+from cfm.errors import InputError
 from cfm.features.extraction import extract
 from cfm.features.mosaic import pack_scale
 from cfm.progress import Progress
 from cfm.provenance import atomic_path, sha256_of
 from cfm.tasks.contract import TaskNetwork
 
-SETTINGS_NAME = "settings.json"
-MANIFEST_NAME = "dataset.json"
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 STEPS_OF_8_BITS = 257  # 65535 / 255: 16-bit steps in an 8-bit one
 
@@ -32,7 +30,7 @@ def training_pictures(
 ) -> list[Path]:
     """A random choice of the pictures in a folder and those below, the same on every machine for a generator.
 
-    `key` of the configuration says how many, for the error.
+    A smaller choice is the beginning of a larger one. `key` of the configuration says how many, for the error.
 
     Raises
     ------
@@ -47,106 +45,42 @@ def training_pictures(
     return [found[index] for index in rng.permutation(len(found))[:count]]
 
 
-def write_feature_dataset(
-    networks: Sequence[TaskNetwork],
-    pictures: Sequence[Path],
-    crop: int,
-    rng: np.random.Generator,
-    folder: Path,
-    crops_per_scale: int = 1,
-    pictures_per_shard: int = 100,
-    identity: str = "",
-) -> list[Path]:
-    """Write crops of the "rgb" mosaics of every scale of every picture; continue where a killed run stopped.
+def shard_generator(seed: int, shard: int) -> np.random.Generator:
+    """The generator that places the crops of a shard: of its own, so that no shard's bytes depend on another's."""
+    # As a key and not as more entropy: [seed, 0] would be the generator of the seed alone, which chose the pictures.
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(shard,)))
 
-    Shards that are there and were begun with the same settings are kept; those of other settings are removed first.
+
+def write_shard(
+    path: Path, networks: Sequence[TaskNetwork], pictures: Sequence[Path], crop: int, rng: np.random.Generator
+) -> None:
+    """Write one crop of the "rgb" mosaic of every scale of every picture, whole or not at all.
 
     Parameters
     ----------
+    path : path
+        An .npy: an array (n, 3, crop, crop) uint8, the scales of a picture side by side.
     networks : sequence of TaskNetwork
         Each picture goes through all of them.
     pictures : sequence of paths
-        Any pictures that `read_rgb` reads.
+        Any pictures that `read_rgb` reads; at least one.
     crop : int
         Side of a crop, samples. A mosaic that is smaller is extended by reflection.
     rng : Generator
-        Places the crops; a shard has a generator of its own, so that the bytes do not depend on interruptions.
-    folder : path
-        Takes `shard-00000.npy` ..., arrays (n, 3, crop, crop) uint8, and `dataset.json`, which lists them.
-    crops_per_scale : int
-        Crops of one mosaic.
-    pictures_per_shard : int
-        Pictures whose crops share a file.
-    identity : str
-        Digest of the networks' weights and of the code: shards that another identity made are made anew.
-
-    Returns
-    -------
-    list of paths
-        The shards, in order.
+        Places the crops.
 
     Raises
     ------
-    ConfigurationError
-        If there are no pictures or no networks, or a count is below 1.
+    InputError
+        If a picture cannot be read.
     """
-    if not pictures or not networks or min(crop, crops_per_scale, pictures_per_shard) < 1:
-        raise ConfigurationError(
-            f"{folder}: a feature dataset needs pictures, networks and counts of at least 1: check `feature_dataset`"
-        )
-    pictures = [Path(path) for path in pictures]
-    settings = {
-        "networks": [network.name for network in networks],
-        "pictures": [path.name for path in pictures],
-        "crop": crop,
-        "crops_per_scale": crops_per_scale,
-        "pictures_per_shard": pictures_per_shard,
-        "identity": identity,
-        "generator": str(rng.bit_generator.state["state"]),
-    }
-    _begin(folder, settings)
-    starts = range(0, len(pictures), pictures_per_shard)
-    progress = Progress(len(pictures), "pictures", "feature dataset")
-    shards = []
-    for index, (start, shard_rng) in enumerate(zip(starts, rng.spawn(len(starts)), strict=True)):
-        path = folder / f"shard-{index:05d}.npy"
-        chosen = pictures[start : start + pictures_per_shard]
-        if path.exists():
-            progress.step(count=len(chosen))
-        else:
-            _write_shard(path, networks, chosen, crop, crops_per_scale, shard_rng, progress)
-        shards.append(path)
-    _write_manifest(folder, settings, shards)
-    return shards
-
-
-def _begin(folder: Path, settings: dict[str, Any]) -> None:
-    path = folder / SETTINGS_NAME
-    text = json.dumps(settings, indent=1) + "\n"
-    if path.exists() and path.read_text() == text:
-        return
-    for stale in [*folder.glob("shard-*.npy"), folder / MANIFEST_NAME]:
-        stale.unlink(missing_ok=True)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text)
-
-
-def _write_shard(
-    path: Path,
-    networks: Sequence[TaskNetwork],
-    pictures: Sequence[Path],
-    crop: int,
-    crops_per_scale: int,
-    rng: np.random.Generator,
-    progress: Progress,
-) -> None:
     crops = []
+    progress = Progress(len(pictures), "pictures", f"feature dataset, shard {path.stem}")
     for picture in pictures:
         rgb = read_rgb(picture)
         for network in networks:
             for scale in extract(network, rgb).features:
-                planes = np.stack(pack_scale(scale, "rgb").picture.planes)
-                crops += [random_crop(planes, crop, rng) for _ in range(crops_per_scale)]
+                crops.append(random_crop(np.stack(pack_scale(scale, "rgb").picture.planes), crop, rng))
         progress.step()
     with atomic_path(path) as temporary:
         np.save(temporary, np.stack(crops))
@@ -162,9 +96,50 @@ def random_crop(planes: np.ndarray, crop: int, rng: np.random.Generator) -> np.n
     return ((window + STEPS_OF_8_BITS // 2) // STEPS_OF_8_BITS).astype(np.uint8)
 
 
-def _write_manifest(folder: Path, settings: dict[str, Any], shards: Sequence[Path]) -> None:
-    listed = [
-        {"file": path.name, "crops": len(np.load(path, mmap_mode="r")), "sha256": sha256_of(path)} for path in shards
-    ]
-    with atomic_path(folder / MANIFEST_NAME) as temporary:
-        temporary.write_text(json.dumps({"settings": settings, "shards": listed}, indent=1) + "\n")
+def gather_shards(manifest: Path, shards: Sequence[Path], crop: int, settings: Mapping[str, Any]) -> int:
+    """List the shards of a dataset in its manifest, and leave no other array beside them.
+
+    A training takes every array of the folder: shards of other settings, and what killed jobs left, are removed.
+
+    Parameters
+    ----------
+    manifest : path
+        A .json, in the folder of the shards: `settings`, `crops` (of all shards) and `shards`, a list of `file`,
+        `crops` and `sha256`.
+    shards : sequence of paths
+        In order.
+    crop : int
+        Side of their crops, samples.
+    settings : mapping
+        What decided the crops.
+
+    Returns
+    -------
+    int
+        Crops of all shards.
+
+    Raises
+    ------
+    InputError
+        If a shard is damaged or has crops of another side.
+    """
+    entries = [{"file": path.name, "crops": _crops_of(path, crop), "sha256": sha256_of(path)} for path in shards]
+    total = sum(entry["crops"] for entry in entries)
+    listed = {path.name for path in shards}
+    for path in manifest.parent.glob("*.npy"):
+        if path.name not in listed:
+            path.unlink()
+    with atomic_path(manifest) as temporary:
+        content = {"settings": dict(settings), "crops": total, "shards": entries}
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+    return total
+
+
+def _crops_of(path: Path, crop: int) -> int:
+    try:
+        shard = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable shard ({error}); delete it and run again") from None
+    if shard.dtype != np.uint8 or shard.shape[1:] != (3, crop, crop):
+        raise InputError(f"{path}: {shard.dtype} {shard.shape}, not crops of side {crop}; delete it and run again")
+    return len(shard)
