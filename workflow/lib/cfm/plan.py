@@ -202,8 +202,12 @@ class Plan:
         return self.configuration.distillation.base
 
     def section(self, study: str, name: str) -> Codec:
-        """The configuration of a codec of a study; in the distillation study it is the base codec's."""
-        return getattr(self.configuration, "image_coding" if study == "distillation" else study).codecs[name]
+        """The configuration of a codec of a study; in the distillation study the base codec's, of the points distilled."""
+        if study != "distillation":
+            return getattr(self.configuration, study).codecs[name]
+        base = self.configuration.image_coding.codecs[name]
+        points = sorted(base.points)[: len(self.configuration.distillation.lagrangians)]
+        return base.model_copy(update={"points": points})
 
     def codec_kind(self, study: str, name: str) -> str:
         """Name of a codec in the library, which may differ from that of its section."""

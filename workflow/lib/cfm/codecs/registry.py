@@ -18,7 +18,7 @@ OWN = {
     "hevc": ("deltas", "chroma_offset", "ctu", "effort", "decisions"),
 }
 EXTERNAL = ("x264", "x265", "kvazaar", "vvenc")
-LEARNED = ("cheng2020-attn", "elic")
+LEARNED = ("cheng2020-attn", "elic", "lic-tcm")
 LIBRARIES = ("av", "imageio-ffmpeg", "compressai", "torch", "numba")
 
 
@@ -52,7 +52,8 @@ def make_codec(name: str, downsample: float = 1, **options: Any) -> Codec:
     Parameters
     ----------
     name : str
-        "avc", "hevc", "x264", "x265", "kvazaar", "vvenc", "cheng2020-attn" or "elic".
+        "avc", "hevc", "x264", "x265", "kvazaar", "vvenc", "cheng2020-attn", "elic" or
+        "lic-tcm".
     downsample : float
         What the sides of a picture are divided by before it is coded; 1 leaves it as it is.
     **options

@@ -12,7 +12,7 @@ SchemeName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 TaskName = Literal["detection", "segmentation", "keypoints", "classification"]
 PictureTask = Literal["detection", "segmentation", "keypoints"]
 PositiveFloats = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
-LEARNED = ("cheng2020-attn", "elic")
+LEARNED = ("cheng2020-attn", "elic", "lic-tcm")
 OWN = ("avc", "hevc")  # encoders with a replaceable distortion
 EXTERNAL = ("x264", "x265", "kvazaar", "vvenc")
 
@@ -138,6 +138,10 @@ class CodecTraining(Section):
     batch: int = Field(8, ge=1, description="Crops a step.")
     crop: int = Field(128, ge=64, multiple_of=64, description="Width and height of a crop, samples.")
     learning_rate: float = Field(1e-4, gt=0, description="Initial learning rate.")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="`bfloat16`: the transforms' mixed precision, for GPUs; what estimates the rate stays in float32.",
+    )
     seed: int | None = Field(None, ge=0, description="Seed of the training; the run's where absent.")
 
 
@@ -148,12 +152,19 @@ class LearnedModels(Section):
         description="Folder of the weights, one file a point, and their manifest; `train` for the workflow's training."
     )
     n: int = Field(ge=8, multiple_of=2, description="Channels of the transforms (N).")
-    m: int | None = Field(None, ge=8, description="Channels of the latent (M); N, or 320 in ELIC, where absent.")
+    m: int | None = Field(
+        None, ge=8, description="Channels of the latent (M); N, or 320 in ELIC and LIC-TCM, where absent."
+    )
     groups: list[Annotated[int, Field(ge=1)]] = Field(
-        default_factory=list, description="ELIC's channel groups, which sum to M; the paper's where absent."
+        default_factory=list,
+        description="Channel groups of ELIC and LIC-TCM, which sum to M; the paper's where absent.",
     )
     context_channels: list[Annotated[int, Field(ge=1)]] = Field(
-        default_factory=list, max_length=2, description="Widths of ELIC's channel-context networks; likewise."
+        default_factory=list, max_length=2, description="Widths of the networks that predict a group; likewise."
+    )
+    hyper_channels: int | None = Field(None, ge=8, description="Channels of LIC-TCM's hyper-latent; likewise.")
+    gate_channels: int | None = Field(
+        None, ge=8, multiple_of=8, description="Channels of the attention in LIC-TCM's entropy model; likewise."
     )
     lagrangians: PositiveFloats = Field(description="λ of `λ·255²·MSE + bpp`, one a point, ascending.")
     train: CodecTraining | None = Field(None, description="Training, used with `folder: train`.")
@@ -169,14 +180,15 @@ class LearnedModels(Section):
     def architecture(self, family: str) -> dict[str, Any]:
         """Arguments of the library's `Architecture` of a family."""
         sizes = {"family": family, "channels": self.n, "latent_channels": self.m}
-        optional = {"groups": self.groups, "context_channels": self.context_channels}
+        names = ("groups", "context_channels", "hyper_channels", "gate_channels")
+        optional = {name: getattr(self, name) for name in names}
         return sizes | {key: value for key, value in optional.items() if value}
 
 
 class Codec(Section):
     """A codec and its operating points."""
 
-    codec: Literal["avc", "hevc", "x264", "x265", "kvazaar", "vvenc", "cheng2020-attn", "elic"] | None = Field(
+    codec: Literal["avc", "hevc", "x264", "x265", "kvazaar", "vvenc", "cheng2020-attn", "elic", "lic-tcm"] | None = Field(
         None, description="Which codec; the section's own name where absent."
     )
     points: Annotated[list[Annotated[int, Field(ge=0, le=63)]], Field(min_length=2)] = Field(

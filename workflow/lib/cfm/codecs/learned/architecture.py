@@ -15,14 +15,17 @@ from cfm.codecs.learned.backend import (
     ResidualBlock,
     conv3x3,
 )
+from cfm.codecs.learned.tcm import LicTcm
 from cfm.errors import ConfigurationError
 
-FAMILIES = ("cheng2020-attn", "elic")
-STRIDE = 64
-"""Pictures are padded to a multiple of this many samples: four halvings to the latent, two more to the hyper-latent."""
+FAMILIES = ("cheng2020-attn", "elic", "lic-tcm")
+STRIDES = {"cheng2020-attn": 64, "elic": 64, "lic-tcm": 128}
+"""Pictures are padded to a multiple of this many samples: four halvings to the latent, two more to the hyper-latent,
+which in LIC-TCM are followed by windows."""
 
 CONTEXT_KERNEL = 5
 PAPER_CONTEXT = (224, 128)
+TCM_SLICES, TCM_HYPER_CHANNELS, TCM_GATE_CHANNELS = 5, 192, 128
 
 
 @dataclass(frozen=True)
@@ -32,18 +35,22 @@ class Architecture:
     Attributes
     ----------
     family : str
-        "cheng2020-attn" (Cheng et al. 2020, self-attention variant) or "elic" (He et al. 2022, as the public
-        re-implementation has it: compressai's `Elic2022Chandelier`).
+        "cheng2020-attn" (Cheng et al. 2020, self-attention variant), "elic" (He et al. 2022, as the public
+        re-implementation has it: compressai's `Elic2022Chandelier`) or "lic-tcm" (Liu, Sun, Katto 2023).
     channels : int
-        N, the width of the transforms.
+        N, the width of the transforms; in LIC-TCM of each half of its blocks.
     latent_channels : int or None
-        M, the channels of the latent; None for the papers' (N, and 320 for ELIC). A narrow cheng2020 needs M > N: with
-        as few latent channels as a small N, not even a lossless latent could hold a picture.
+        M, the channels of the latent; None for the papers' (N, and 320 for ELIC and LIC-TCM). A narrow cheng2020 needs
+        M > N: with as few latent channels as a small N, not even a lossless latent could hold a picture.
     groups : tuple of int
-        ELIC's channel groups, which sum to M; empty for the paper's 16, 16, 32, 64, M - 128, or for a third and the
-        rest where M is too small for these.
+        Channel groups of ELIC and LIC-TCM, which sum to M. Empty for ELIC's 16, 16, 32, 64, M - 128, or for a third and
+        the rest where M is too small for these; for LIC-TCM's five of the same size.
     context_channels : tuple of two int
-        Widths of ELIC's channel-context networks; empty for the paper's 224 and 128, or 2N and 4N/3 where N < 96.
+        Widths of the networks that predict a channel group; empty for both papers' 224 and 128, or for less where
+        these outweigh the transforms: 2N and 4N/3 where ELIC's N < 96, 3N and 2N where LIC-TCM's N < 64.
+    hyper_channels, gate_channels : int or None
+        Of LIC-TCM: channels of the hyper-latent and of the attention in its entropy model; None for the paper's 192 and
+        128, or 2N where N < 64.
     """
 
     family: str
@@ -51,36 +58,64 @@ class Architecture:
     latent_channels: int | None = None
     groups: tuple[int, ...] = ()
     context_channels: tuple[int, ...] = ()
+    hyper_channels: int | None = None
+    gate_channels: int | None = None
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
             raise ConfigurationError(f"unknown learned codec {self.family!r}; known: {', '.join(FAMILIES)}")
         if self.channels < 2 or self.channels % 2:
             raise ConfigurationError(f"{self.family}: channels must be an even number, not {self.channels}")
-        if self.family == "elic":
-            self._complete_elic()
-        elif self.groups or self.context_channels:
-            raise ConfigurationError(f"{self.family} has neither channel groups nor channel-context networks")
-        else:
-            object.__setattr__(self, "latent_channels", self.latent_channels or self.channels)
-            for name in ("groups", "context_channels"):
-                object.__setattr__(self, name, ())
+        if self.family != "lic-tcm" and (self.hyper_channels or self.gate_channels):
+            raise ConfigurationError(f"{self.family} has neither hyper nor gate channels of its own")
+        complete = {"elic": self._complete_elic, "lic-tcm": self._complete_tcm, "cheng2020-attn": self._complete_cheng}
+        for name, value in complete[self.family]().items():
+            object.__setattr__(self, name, value)
 
-    def _complete_elic(self) -> None:
+    def _complete_cheng(self) -> dict[str, Any]:
+        if self.groups or self.context_channels:
+            raise ConfigurationError(f"{self.family} has neither channel groups nor channel-context networks")
+        return {"latent_channels": self.latent_channels or self.channels, "groups": (), "context_channels": ()}
+
+    def _complete_elic(self) -> dict[str, Any]:
         latent_channels = self.latent_channels or 320
         small = (latent_channels // 3, latent_channels - latent_channels // 3)
         groups = tuple(self.groups) or ((16, 16, 32, 64, latent_channels - 128) if latent_channels > 128 else small)
         if sum(groups) != latent_channels or min(groups) < 1 or len(groups) < 2:
             raise ConfigurationError(f"elic: groups {list(groups)} do not sum to {latent_channels} latent channels")
-        context = tuple(self.context_channels) or (
-            PAPER_CONTEXT if self.channels >= 96 else (2 * self.channels, 4 * self.channels // 3)
-        )
-        for name, value in (("latent_channels", latent_channels), ("groups", groups), ("context_channels", context)):
-            object.__setattr__(self, name, value)
+        context = PAPER_CONTEXT if self.channels >= 96 else (2 * self.channels, 4 * self.channels // 3)
+        return {
+            "latent_channels": latent_channels,
+            "groups": groups,
+            "context_channels": tuple(self.context_channels) or context,
+        }
+
+    def _complete_tcm(self) -> dict[str, Any]:
+        if self.channels % 8:
+            raise ConfigurationError(f"lic-tcm: channels must be a multiple of 8, not {self.channels}")
+        latent_channels, small = self.latent_channels or 320, self.channels < 64
+        groups = tuple(self.groups) or (latent_channels // TCM_SLICES,) * TCM_SLICES
+        if sum(groups) != latent_channels or len(set(groups)) != 1:
+            raise ConfigurationError(
+                f"lic-tcm: groups {list(groups)} are not equal parts of {latent_channels} latent channels"
+            )
+        return {
+            "latent_channels": latent_channels,
+            "groups": groups,
+            "context_channels": tuple(self.context_channels)
+            or ((3 * self.channels, 2 * self.channels) if small else PAPER_CONTEXT),
+            "hyper_channels": self.hyper_channels or (2 * self.channels if small else TCM_HYPER_CHANNELS),
+            "gate_channels": self.gate_channels or (2 * self.channels if small else TCM_GATE_CHANNELS),
+        }
+
+    @property
+    def stride(self) -> int:
+        """What the sides of a padded picture are multiples of."""
+        return STRIDES[self.family]
 
     def as_dict(self) -> dict[str, Any]:
-        """The attributes as JSON takes them."""
-        return asdict(self)
+        """The attributes as JSON takes them, without those that the family does not have."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def build_model(architecture: Architecture) -> CompressionModel:
@@ -93,10 +128,19 @@ def build_model(architecture: Architecture) -> CompressionModel:
     Returns
     -------
     CompressionModel
-        `forward` takes (B, 3, H, W) in [0, 1], H and W multiples of `STRIDE`.
+        `forward` takes (B, 3, H, W) in [0, 1], H and W multiples of the architecture's `stride`.
     """
     if architecture.family == "cheng2020-attn":
         return _cheng(architecture.channels, architecture.latent_channels)
+    if architecture.family == "lic-tcm":
+        return LicTcm(
+            architecture.channels,
+            architecture.latent_channels,
+            len(architecture.groups),
+            architecture.hyper_channels,
+            architecture.gate_channels,
+            architecture.context_channels,
+        )
     model = Elic2022Chandelier(
         N=architecture.channels, M=architecture.latent_channels, groups=list(architecture.groups)
     )

@@ -7,17 +7,33 @@ import warnings
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)
     from compressai.ans import BufferedRansEncoder, RansDecoder
-    from compressai.entropy_models import EntropyBottleneck
-    from compressai.layers import ResidualBlock, conv3x3
+    from compressai.entropy_models import EntropyBottleneck, GaussianConditional
+    from compressai.layers import (
+        AttentionBlock,
+        ResidualBlock,
+        ResidualBlockUpsample,
+        ResidualBlockWithStride,
+        conv1x1,
+        conv3x3,
+        subpel_conv3x3,
+    )
     from compressai.models import Cheng2020Attention, CompressionModel, Elic2022Chandelier
+    from compressai.ops import quantize_ste
 
 __all__ = [
+    "AttentionBlock",
     "BufferedRansEncoder",
     "Cheng2020Attention",
     "CompressionModel",
     "Elic2022Chandelier",
     "EntropyBottleneck",
+    "GaussianConditional",
     "RansDecoder",
     "ResidualBlock",
+    "ResidualBlockUpsample",
+    "ResidualBlockWithStride",
+    "conv1x1",
     "conv3x3",
+    "quantize_ste",
+    "subpel_conv3x3",
 ]

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 from cfm.codecs.container import LearnedStream, read_learned, write_learned
-from cfm.codecs.learned.architecture import STRIDE, Architecture
+from cfm.codecs.learned.architecture import Architecture
 from cfm.codecs.learned.autoregressive import LatentCoder
 from cfm.codecs.learned.backend import Cheng2020Attention, CompressionModel
 from cfm.codecs.learned.weights import LoadedModel, load_model
 from cfm.codecs.picture import Picture
 from cfm.errors import BitstreamError, ConfigurationError, InputError
 
-LATENT_STRIDE = 16
+STRIDE, LATENT_STRIDE = 64, 16
 GUARD_BYTES_A_SYMBOL = 8
 """Zeros given to the range decoder after a string: it checks no bounds, and a forged string must not run it beyond."""
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +27,7 @@ from cfm.provenance import atomic_path
 AUXILIARY_LEARNING_RATE = 1e-3
 LOG_COLUMNS = ("iteration", "loss", "rate_bpp", "distortion", "learning_rate")
 LOG_EVERY = 20
+PRECISIONS = ("float32", "bfloat16")
 
 
 class RateDistortion(NamedTuple):
@@ -52,6 +56,8 @@ class CodecTraining:
         Steps over which the learning rate rises linearly; None for a twentieth of all, at most 100.
     clip_norm : float
         Largest norm of the gradient.
+    precision : str
+        "float32", or "bfloat16": the transforms in it, but weights and all that estimates the rate in single precision.
     seed : int
         Of initial weights, crops and quantisation noise.
     checkpoint_every : int
@@ -66,12 +72,15 @@ class CodecTraining:
     schedule: str = "cosine"
     warmup: int | None = None
     clip_norm: float = 1.0
+    precision: str = "float32"
     seed: int = 0
     checkpoint_every: int = 200
 
     def __post_init__(self) -> None:
         if self.schedule not in ("cosine", "step"):
             raise ConfigurationError(f"unknown learning rate schedule {self.schedule!r}; known: cosine, step")
+        if self.precision not in PRECISIONS:
+            raise ConfigurationError(f"unknown precision {self.precision!r}; known: {', '.join(PRECISIONS)}")
         if self.crop % 64:
             raise ConfigurationError(f"crop {self.crop} is not a multiple of 64")
         if self.warmup is None:
@@ -113,6 +122,8 @@ def train_codec(
 
     Raises
     ------
+    ConfigurationError
+        If the architecture cannot take crops of that size.
     WeightsError, InputError
         If the initial weights or the checkpoint do not fit, or a picture cannot be read.
     """
@@ -124,6 +135,10 @@ def train_codec(
     def judge(output: dict[str, Any], batch: torch.Tensor) -> RateDistortion:
         return mean_squared_error_cost(output, batch, settings.lambda_)
 
+    if settings.crop % architecture.stride:
+        raise ConfigurationError(
+            f"{architecture.family}: crop {settings.crop} is not a multiple of {architecture.stride}; correct `crop`"
+        )
     model = initial_model(architecture, settings.seed, initial).to(device)
     optimise(model, settings, batch_of, judge, checkpoint, log)
     save_weights(weights, model, architecture)
@@ -182,7 +197,9 @@ def optimise(
     progress = Progress(settings.iterations, "steps", f"training {checkpoint.stem}")
     progress.done = start
     model.train()
-    with torch.random.fork_rng(devices=[]):
+    if settings.precision == "bfloat16":
+        _use_bfloat16(model.g_a, model.g_s)
+    with _repeatable(next(model.parameters()).device), torch.random.fork_rng(devices=[]):
         for iteration in range(start, settings.iterations):
             rng = np.random.default_rng([settings.seed, iteration])
             torch.manual_seed(int(rng.integers(2**62)))
@@ -201,6 +218,32 @@ def optimise(
     model.update(force=True, update_quantiles=True)
 
 
+@contextmanager
+def _repeatable(device: torch.device) -> Iterator[None]:
+    """On a GPU, only algorithms that give the same result every time; those of a processor do."""
+    if device.type != "cuda":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS sums in a varying order
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def _use_bfloat16(*transforms: torch.nn.Module) -> None:
+    """Let transforms compute in bfloat16 where that is safe, from and to single precision."""
+
+    def mixed(x: torch.Tensor, forward: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        with torch.autocast(x.device.type, torch.bfloat16):
+            return forward(x).float()
+
+    for transform in transforms:
+        transform.forward = partial(mixed, forward=transform.forward)
+
+
 def _step(
     model: CompressionModel,
     optimizers: tuple[torch.optim.Optimizer, torch.optim.Optimizer],
@@ -214,7 +257,10 @@ def _step(
     cost = judge(model(batch[0] if isinstance(batch, tuple) else batch), batch)
     if not torch.isfinite(cost.loss):
         raise WeightsError("the training diverged (the loss is not finite); lower its learning rate")
-    cost.loss.backward()
+    # On processors with AVX2 alone, oneDNN's weight gradient of 1x1 convolutions hangs, aborts or differs from run to
+    # run (torch 2.14.0).
+    with torch.backends.mkldnn.flags(enabled=torch.backends.cpu.get_cpu_capability() != "AVX2"):
+        cost.loss.backward()
     torch.nn.utils.clip_grad_norm_(optimizers[0].param_groups[0]["params"], clip_norm)
     optimizers[0].step()
     model.aux_loss().backward()
