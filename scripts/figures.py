@@ -7,6 +7,8 @@ from cfm.reporting.drawing import save_figure
 from cfm.reporting.fit_figures import allocation_weights, loss_rate_fits, rate_phi_fits
 from cfm.reporting.sensitivity_figures import idse_scatter
 from cfm.reporting.tables import read_table, read_tables
+from cfm.reporting.training_figures import training_curves
+from cfm.reporting.training_logs import read_training
 
 
 def draw(kind, paths, labels):
@@ -32,6 +34,8 @@ def draw(kind, paths, labels):
         return bit_shares_by_scheme(read_tables(paths.shares, "bit_shares"))
     if kind == "decisions":
         return decisions_bars(read_table(paths.bd_rate, "bd_rate"), labels["task"], labels["schemes"])
+    if kind == "training_curves":
+        return training_curves([read_training(model) for model in labels["models"]], labels["study"])
     raise ValueError(f"no figure {kind!r}")
 
 

@@ -7,6 +7,7 @@ from cfm.job import job
 from cfm.reporting.page import PageFigure, Run, write_page
 from cfm.reporting.tables import read_tables
 from cfm.reporting.times import rule_times
+from cfm.reporting.training_logs import read_training
 
 TABLES = ("curves", "bd_rate", "idse_correlation", "overhead", "bit_shares", "loss_rate_fit", "rate_phi_fit")
 
@@ -14,8 +15,8 @@ TABLES = ("curves", "bd_rate", "idse_correlation", "overhead", "bit_shares", "lo
 def main() -> None:
     """Write `output.page` from the tables of `input` (by schema name), `params.figures` and `params.configuration`.
 
-    `params.figures` lists mappings of `study`, `kind`, `title` and `path`; `params.benchmarks` is the folder of
-    Snakemake's benchmark files.
+    `params.figures` lists mappings of `study`, `kind`, `title` and `path`, `params.models` those of
+    `ReportPlan.learned_models`; `params.benchmarks` is the folder of Snakemake's benchmark files.
     """
     paths, params = snakemake.input, snakemake.params
     tables = {name: read_tables(files(paths, name), name) for name in TABLES if files(paths, name)}
@@ -29,7 +30,8 @@ def main() -> None:
         commit=params.commit,
     )
     figures = [PageFigure(**figure | {"path": Path(figure["path"])}) for figure in params.figures]
-    write_page(snakemake.output.page, run, tables, figures, rule_times(params.benchmarks))
+    trainings = [read_training(model) for model in params.models]
+    write_page(snakemake.output.page, run, tables, figures, rule_times(params.benchmarks), trainings)
 
 
 def files(paths, name: str) -> list[str]:

@@ -11,6 +11,7 @@ from cfm.evaluation.comparison import bd_rate_table
 from cfm.evaluation.correlation import correlation_table
 from cfm.reporting.coding_figures import CodedMaps
 from cfm.reporting.tables import checked, load_schema
+from cfm.reporting.training_logs import Step, Training
 
 CODECS = {"x264": (1.0, 0.0), "x265": (0.8, 0.01), "vvenc": (0.65, 0.01), "cheng2020-attn": (0.75, 0.0)}
 WEIGHTINGS = {"none": (0.75, 0.0), "ground_truth": (0.72, 0.005), "objectness": (0.66, 0.01)}
@@ -190,3 +191,29 @@ def make_pictures():
     rows, columns = np.mgrid[:96, :128]
     pictures = [np.stack([rows * 2, columns, rows + columns], axis=-1).astype(np.uint8) for _ in range(2)]
     return pictures, [rng.lognormal(0, 1, (6, 8)) for _ in range(2)]
+
+
+def make_trainings():
+    """Four models of a codec, three of them with a log; the last was trained first, for longer."""
+    rng = np.random.default_rng(3)
+    trainings = []
+    for point, (lambda_, iterations) in enumerate(
+        zip((0.0032, 0.015, 0.045, 0.15), (1000,) * 3 + (5000,), strict=True)
+    ):
+        n = np.arange(20, iterations + 1, 20)
+        distortions = (150 / (1 + 20 * lambda_) + (4000 if point == 3 else 90) / n**0.5) * rng.lognormal(0, 0.2, n.size)
+        rates = 0.2 * (1 + 30 * lambda_) * (1 - 0.7 * np.exp(-n / 900)) * rng.lognormal(0, 0.1, n.size)
+        rows = zip(n, rates + lambda_ * distortions, rates, distortions, strict=True)
+        training = Training("feature_coding", "elic", "", point, lambda_, f"models/elic/{point}.safetensors")
+        if point != 2:
+            steps = tuple(Step(*map(float, row)) for row in rows)
+            training = training._replace(
+                steps=steps, iterations=iterations, origin="this run", initial="random weights"
+            )
+        trainings.append(training)
+    return trainings
+
+
+def make_times():
+    """What one rule took."""
+    return pd.DataFrame({"rule": ["encode"], "jobs": [12], "total_s": [34.56], "longest_s": [7.0], "memory_mb": [None]})

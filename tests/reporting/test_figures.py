@@ -11,6 +11,7 @@ from cfm.reporting.curve_figures import rate_accuracy, scheme_curves, size_sensi
 from cfm.reporting.drawing import colours_of, save_figure, spread
 from cfm.reporting.fit_figures import allocation_weights, loss_of_fit, loss_rate_fits, rate_of_fit, rate_phi_fits
 from cfm.reporting.sensitivity_figures import idse_scatter, importance_maps, shown_schemes
+from cfm.reporting.training_figures import training_curves
 
 
 def texts(figure):
@@ -33,6 +34,7 @@ def draw_all(tables, made_up):
     yield rate_phi_fits(tables["rate_phi_points"], tables["rate_phi_fit"])
     yield size_sensitivity_curves(tables["sensitivity_by_size"], "detection", "elic")
     yield allocation_weights(tables["importance"])
+    yield training_curves(made_up.make_trainings(), "feature_coding")
 
 
 def test_all_figures_are_written_as_svg_and_png(tables, made_up, tmp_path):

@@ -3,7 +3,6 @@
 import re
 from html.parser import HTMLParser
 
-import pandas as pd
 import pytest
 
 from cfm.errors import InputError
@@ -44,8 +43,8 @@ def run():
 
 
 @pytest.fixture
-def times():
-    return pd.DataFrame({"rule": ["encode"], "jobs": [12], "total_s": [34.56], "longest_s": [7.0], "memory_mb": [None]})
+def times(made_up):
+    return made_up.make_times()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Figures and the page.
 
-Needs: tables of curves, BD-rates, fits and distances.
+Needs: tables of curves, BD-rates, fits and distances; logs of trainings, or manifests beside weights that have some.
 Makes: figures/<kind>/<name>.svg and .png, report/index.html (self-contained).
 """
 
@@ -100,6 +100,7 @@ rule draw_coding_maps:
 rule page:
     input:
         **PLAN.page_tables(),
+        training_logs=PLAN.logs_of(PLAN.learned_models()),
         figures=PLAN.figure_paths(),
     output:
         page=report(
@@ -115,6 +116,7 @@ rule page:
         code=PLAN.code("page"),
         texts=PLAN.page_texts(),
         figures=PLAN.page_figures(),
+        models=PLAN.learned_models(),
         benchmarks=f"{R}/benchmarks",
         run=CONFIGURATION.run,
         title=CONFIGURATION.title,

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from cfm.analysis_plan import AnalysisPlan
+from cfm.reporting.training_logs import MANIFEST_NAME, has_log
+from cfm.training_plan import first
 
+TRAINING, TRAINING_CURVES = "training", "training_curves"  # section of the page, and its figures
 ENCODED_KINDS = ("importance_maps", "coding_maps")  # figures that are drawn from more than tables
 
 
@@ -16,7 +21,7 @@ class Figure(NamedTuple):
     Attributes
     ----------
     study : str
-        Section of the page that shows it.
+        Section of the page that shows it: a study, or "training".
     kind : str
         Name of its drawing and of its caption.
     name : str
@@ -29,6 +34,26 @@ class Figure(NamedTuple):
     kind: str
     name: str
     title: str
+
+
+class ModelSet(NamedTuple):
+    """The models of a learned codec, one a point; `weighting` is empty where they are not distilled."""
+
+    study: str
+    codec: str
+    weighting: str
+
+    @property
+    def name(self) -> str:
+        """What tells it from others in the names of files."""
+        return f"{self.study}-{self.weighting or self.codec}"
+
+    @property
+    def title(self) -> str:
+        """Heading of its training."""
+        if self.weighting:
+            return f"Distillation of {self.codec}, weighting {self.weighting}"
+        return f"Training of {self.codec}, {self.study.replace('_', ' ')}"
 
 
 class ReportPlan(AnalysisPlan):
@@ -54,7 +79,15 @@ class ReportPlan(AnalysisPlan):
                     Figure(study, "size_sensitivity", f"{task}-{codec}", f"Sensitivity by object size, {task}, {codec}")
                     for task, codec in self.sensitivity_settings()
                 ]
-        return figures
+        return figures + self.training_figures()
+
+    def training_figures(self) -> list[Figure]:
+        """Figures of the trainings whose logs there are or will be."""
+        return [
+            Figure(TRAINING, TRAINING_CURVES, models.name, models.title)
+            for models in self.model_sets()
+            if self.logs_of(self.models_of(models))
+        ]
 
     def encoder_figures(self) -> list[Figure]:
         """Figures of what our own encoders do, where they have several schemes."""
@@ -114,6 +147,8 @@ class ReportPlan(AnalysisPlan):
             return {"distances": self.distances("image_coding"), "correlation": correlation}
         if kind == "size_sensitivity":
             return {"sensitivity": f"{self.results}/feature_coding/sensitivity/{name.replace('-', '/', 1)}.parquet"}
+        if kind == TRAINING_CURVES:
+            return {"logs": self.logs_of(self.models_of(self.model_set(name)))}
         if kind == "allocation":
             return {"importance": self.model_tables("importance")}
         tables = {"points": self.model_tables(f"{kind}_points"), "fits": self.model_tables(kind)}
@@ -123,9 +158,64 @@ class ReportPlan(AnalysisPlan):
         """What a figure's drawing is told beside its tables."""
         task, _, codec = name.partition("-")
         labels = {"name": name, "study": name, "task": task, "codec": codec}
+        if kind == TRAINING_CURVES:
+            models = self.model_set(name)
+            return {"study": models.study, "models": self.models_of(models)}
         if kind == "rate_accuracy":
             labels["shown"] = self.plotted_schemes if name == "image_coding" else {}
         return labels | ({"schemes": self.ablated_schemes} if kind == "decisions" else {})
+
+    # Trained models
+
+    def model_sets(self) -> list[ModelSet]:
+        """All sets of learned models of the run."""
+        sets = []
+        for study in self.studies:
+            if study == "distillation":
+                weightings = self.configuration.distillation.weightings
+                sets += [ModelSet(study, self.base_name, weighting) for weighting in weightings]
+            else:
+                codecs = getattr(self.configuration, study).codecs
+                sets += [ModelSet(study, name, "") for name, codec in codecs.items() if codec.models]
+        return sets
+
+    def model_set(self, name: str) -> ModelSet:
+        """The set of a name."""
+        return next(models for models in self.model_sets() if models.name == name)
+
+    def models_of(self, models: ModelSet) -> list[dict[str, Any]]:
+        """The models of a set: where each is, what it was trained for, where its log is and what it started from.
+
+        `log` is the CSV where the run trains it, else a manifest that has its log, else empty.
+        """
+        section, distillation = self.section(models.study, models.codec), self.configuration.distillation
+        distilled = models.study == "distillation"
+        trained = (distillation if distilled else section.models).folder == "train"
+        lagrangians = dict(enumerate(section.models.lagrangians))
+        if distilled:
+            lagrangians = dict(zip(section.points, distillation.lagrangians, strict=False))
+        rows = []
+        for point in section.points:
+            [weights] = self.codec_weights(*models, point)
+            log, initial = str(Path(weights).with_name(MANIFEST_NAME)), []
+            if trained:
+                log = weights.removesuffix("safetensors") + "csv"
+                base = ModelSet("image_coding", models.codec, "")
+                initial = self.codec_weights(*base, point) if distilled else self.codec_initial(models.codec, point)
+            elif not has_log(log, Path(weights).name):
+                log = ""
+            origin = {"weights": weights, "log": log, "initial": first(initial) or ""}
+            rows.append({**models._asdict(), "point": point, "lambda_": lagrangians[point], **origin})
+        return rows
+
+    def learned_models(self) -> list[dict[str, Any]]:
+        """All learned models of the run."""
+        return [row for models in self.model_sets() for row in self.models_of(models)]
+
+    @staticmethod
+    def logs_of(models: Iterable[dict[str, Any]]) -> list[str]:
+        """Files that hold the logs of some models, each once."""
+        return list(dict.fromkeys(model["log"] for model in models if model["log"]))
 
     def page_texts(self) -> str:
         """Digest of the page's template and captions, which no digest of code sees."""

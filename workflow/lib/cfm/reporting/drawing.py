@@ -40,6 +40,7 @@ COLOURS = {
     "vvenc": PALETTE[3],
     "cheng2020-attn": PALETTE[4],
     "elic": PALETTE[1],
+    "lic-tcm": PALETTE[5],
     "none": PALETTE[7],
     "ground_truth": PALETTE[1],
     "objectness": PALETTE[0],
@@ -54,6 +55,7 @@ NAMES = {
     "mfiba": "MFIBA",
     "saba": "SABA",
     "elic": "ELIC",
+    "lic-tcm": "LIC-TCM",
     "detection": "Detection (boxes)",
     "segmentation": "Instance segmentation (masks)",
     "keypoints": "Keypoints",
@@ -61,6 +63,7 @@ NAMES = {
     "image_coding": "Image coding",
     "distillation": "Distillation",
     "feature_coding": "Feature coding",
+    "training": "Training of the learned codecs",
 }
 DPI = 160
 
@@ -129,10 +132,11 @@ def label_right(axes: Axes, labels: Sequence[Label]) -> None:
 
     Call after the limits of the axes are final.
     """
-    low, high = axes.get_ylim()
+    scaled = axes.yaxis.get_transform().transform
+    low, high = scaled(axes.get_ylim())
     height_points = axes.get_position().height * axes.figure.get_size_inches()[1] * 72
     gap = 1.25 * STYLE["font.size"] / max(height_points, 1.0)
-    placed = spread([(label.value - low) / (high - low) for label in labels], gap)
+    placed = spread([(float(scaled(label.value)) - low) / (high - low) for label in labels], gap)
     for label, position in zip(labels, placed, strict=True):
         axes.text(1.02, position, label.text, color=label.colour, transform=axes.transAxes, va="center", ha="left")
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pandas as pd
@@ -15,7 +16,16 @@ import pandas as pd
 from cfm.errors import InputError
 from cfm.provenance import atomic_path
 from cfm.reporting.drawing import display_name
-from cfm.reporting.page_tables import caption, picture_counts, study_tables, summary_of, times_table
+from cfm.reporting.page_tables import (
+    PageTable,
+    caption,
+    picture_counts,
+    study_tables,
+    summary_of,
+    times_table,
+    training_rows,
+)
+from cfm.reporting.training_logs import Training
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 STUDIES = {
@@ -25,6 +35,8 @@ STUDIES = {
     "feature_coding": "Feature pyramids through a codec, then through the heads: bits among the scales, equal or "
     "allocated by importance.",
 }
+TRAINING = "training"
+TRAINING_TEXT = "How the learned codecs came to their weights: one model an operating point."
 PACKAGES = ("torch", "torchvision", "compressai", "snakemake", "pycocotools", "av", "imageio-ffmpeg", "bjontegaard")
 PACKAGES += ("numpy", "scipy", "pandas")
 
@@ -65,7 +77,7 @@ class PageFigure:
     Attributes
     ----------
     study : str
-        Section that shows it.
+        Section that shows it: a study, or "training".
     kind : str
         Name of its caption, a file of `workflow/report`.
     title : str
@@ -81,7 +93,11 @@ class PageFigure:
 
 
 def render_page(
-    run: Run, tables: Mapping[str, pd.DataFrame], figures: Sequence[PageFigure], times: pd.DataFrame
+    run: Run,
+    tables: Mapping[str, pd.DataFrame],
+    figures: Sequence[PageFigure],
+    times: pd.DataFrame,
+    trainings: Sequence[Training] = (),
 ) -> str:
     """The page as text.
 
@@ -96,25 +112,22 @@ def render_page(
         In the order of the page.
     times : pandas.DataFrame
         From `rule_times`.
+    trainings : sequence of Training
+        Of all learned models of the run; there is a section on them where there are any.
 
     Raises
     ------
     InputError
         If a figure or its caption is absent.
     """
-    present = list(dict.fromkeys(tables["curves"]["study"]))
+    present = set(tables["curves"]["study"])
     sections = [
-        {
-            "name": study,
-            "title": display_name(study),
-            "text": text,
-            "summary": summary_of(tables["bd_rate"], study),
-            "figures": [_shown(figure) for figure in figures if figure.study == study],
-            "tables": study_tables(tables, study),
-        }
+        _section(study, f"{text} {summary_of(tables['bd_rate'], study)}", figures, study_tables(tables, study))
         for study, text in STUDIES.items()
         if study in present
     ]
+    if trainings:
+        sections.append(_section(TRAINING, TRAINING_TEXT, figures, [training_rows(trainings)]))
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
@@ -126,11 +139,21 @@ def render_page(
     )
 
 
+def _section(name: str, text: str, figures: Sequence[PageFigure], tables: Sequence[PageTable]) -> dict[str, Any]:
+    shown = [_shown(figure) for figure in figures if figure.study == name]
+    return {"name": name, "title": display_name(name), "text": text, "figures": shown, "tables": tables}
+
+
 def write_page(
-    path: Path | str, run: Run, tables: Mapping[str, pd.DataFrame], figures: Sequence[PageFigure], times: pd.DataFrame
+    path: Path | str,
+    run: Run,
+    tables: Mapping[str, pd.DataFrame],
+    figures: Sequence[PageFigure],
+    times: pd.DataFrame,
+    trainings: Sequence[Training] = (),
 ) -> None:
     """Write `render_page`'s text, whole or not at all."""
-    text = render_page(run, tables, figures, times)
+    text = render_page(run, tables, figures, times, trainings)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from cfm.errors import InputError
 from cfm.evaluation.scoring import UNCOMPRESSED, main_metric
 from cfm.reporting.curve_figures import METRIC_NAMES
 from cfm.reporting.drawing import display_name, scale_name
+from cfm.reporting.training_logs import Training, final, psnr_db
 
 CAPTIONS = Path(__file__).parents[3] / "report"
 
@@ -210,6 +211,33 @@ def fit_rows(table: pd.DataFrame, title: str, kind: str) -> PageTable:
     )
     columns = ("Task", "Codec", "Model", "Scale", "a", "b", "c", "CC", "RMSE")
     return PageTable(title, caption(kind), columns, rows, folded=True)
+
+
+def training_rows(trainings: Sequence[Training]) -> PageTable:
+    """How every learned model was trained."""
+    rows = []
+    for training in trainings:
+        model = f"{training.codec}/{training.weighting}" if training.weighting else training.codec
+        labels = (display_name(training.study), model, str(training.point), f"{training.lambda_:g}")
+        rate = distortion = ""
+        if training.steps:
+            ended, distilled = final(training.steps), training.study == "distillation"
+            rate = number(ended.rate_bpp, "{:.4f}")
+            distortion = f"{ended.distortion:.4g}" if distilled else f"{psnr_db(ended.distortion):.2f} dB"
+        iterations = number(training.iterations, "{:,.0f}")
+        rows.append((*labels, iterations, rate, distortion, training.origin, training.initial, training.weights))
+    columns = (
+        "Study",
+        "Model",
+        "Point",
+        "λ",
+        "Iterations",
+        "Rate [bit/pixel]",
+        "Distortion",
+        "Training",
+        "Started from",
+    )
+    return PageTable("Models", caption("trained_models"), (*columns, "Weights"), tuple(rows))
 
 
 def times_table(times: pd.DataFrame) -> PageTable:
