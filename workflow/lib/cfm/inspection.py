@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from cfm.errors import BitstreamError, InputError
+from cfm.errors import BitstreamError, InputError, WeightsError
+from cfm.provenance import sha256_of
+
+CHECKPOINTS = (".pth", ".pt", ".tar")
 
 
 def describe(path: Path) -> list[str]:
@@ -16,7 +20,7 @@ def describe(path: Path) -> list[str]:
     Parameters
     ----------
     path : path
-        A stream, a pack of streams, a sketch file, a Parquet table or a safetensors file.
+        A stream, a pack of streams, a sketch file, a Parquet table, a safetensors file or a checkpoint of torch.
 
     Raises
     ------
@@ -29,7 +33,7 @@ def describe(path: Path) -> list[str]:
         ".npz": sketch_lines,
         ".parquet": table_lines,
         ".safetensors": weights_lines,
-    }
+    } | dict.fromkeys(CHECKPOINTS, checkpoint_lines)
     if path.suffix in by_suffix:
         return list(by_suffix[path.suffix](path))
     if zipfile.is_zipfile(path):
@@ -132,8 +136,6 @@ def weights_lines(path: Path) -> Iterator[str]:
     """Tensors of a weights file and what it says of itself."""
     from safetensors import SafetensorError, safe_open
 
-    from cfm.errors import WeightsError
-
     try:
         with safe_open(path, "np") as file:
             shapes = [file.get_slice(name).get_shape() for name in file.offset_keys()]
@@ -143,3 +145,40 @@ def weights_lines(path: Path) -> Iterator[str]:
     parameters = sum(math.prod(shape) for shape in shapes)
     yield f"{path.name}: {len(shapes)} tensors, {parameters} values, {path.stat().st_size} bytes"
     yield from (f"  {key}: {value}" for key, value in sorted(metadata.items()))
+    if not metadata:
+        from cfm.codecs.learned.weights import read_tensors
+
+        yield from network_lines(path, read_tensors(path)[0])
+
+
+def checkpoint_lines(path: Path) -> Iterator[str]:
+    """Tensors of a torch file, its checksum, and which network they are of."""
+    from cfm.codecs.learned.weights import read_tensors
+
+    tensors, _ = read_tensors(path)
+    values = sum(tensor.numel() for tensor in tensors.values())
+    yield f"{path.name}: {len(tensors)} tensors, {values} values, {path.stat().st_size} bytes"
+    yield f"  sha256: {sha256_of(path)}"
+    yield from network_lines(path, tensors)
+
+
+def network_lines(path: Path, tensors: Mapping[str, Any]) -> Iterator[str]:
+    """The learned codec that a file without a description holds, where it is one of ours, and whether it loads."""
+    from cfm.codecs.learned.recognition import recognise_family
+    from cfm.codecs.learned.weights import load_model
+
+    family = recognise_family(tensors)
+    if family is None:
+        yield "  family: no learned codec of this project"
+        return
+    yield f"  family: {family}"
+    try:
+        loaded = load_model(path)
+    except WeightsError as error:
+        yield f"  does not load: {str(error).removeprefix(f'{path}: ')}"
+        return
+    sizes = {"N": loaded.architecture.channels, "M": loaded.architecture.latent_channels}
+    yield f"  sizes: {', '.join(f'{name} {value}' for name, value in sizes.items())}"
+    if loaded.architecture.groups:
+        yield f"  groups: {', '.join(map(str, loaded.architecture.groups))}"
+    yield f"  parameters: {sum(parameter.numel() for parameter in loaded.model.parameters())}"
