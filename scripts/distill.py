@@ -21,7 +21,7 @@ def main() -> None:
         distill_codec(
             load_network(device=device, **params.network),
             params.weighting,
-            load_model(given.initial[0]).architecture,
+            load_model(given.initial[0], family=params.family).architecture,
             CodecTraining(**params.training),
             AnnotatedCrops(params.root, params.split),
             Path(given.initial[0]),

@@ -1,28 +1,41 @@
 """Make every network and every codec that the configuration names, before any job starts.
 
 Standard input: a JSON object of `networks` (task and arguments of `load_network`), `learned` and `standard` (arguments
-of `make_codec`), and `classes` (`folder` and `count` of a classification set's class folders, or null). Ends with one
-line on standard error and a status other than 0 where something cannot be made.
+of `make_codec`), `classes` (`folder` and `count` of a classification set's class folders, or null), `checkpoints` (key,
+path and SHA-256 of published weights) and `initials` (`path` and `architecture` of weights that trainings start from).
+Ends with one line on standard error and a status other than 0 where something cannot be made.
 """
 
 import json
 import sys
 
+from cfm.codecs.learned.architecture import Architecture
+from cfm.codecs.learned.weights import load_model
 from cfm.codecs.registry import make_codec
 from cfm.data.classification import check_classes
-from cfm.errors import ConfigurationError, one_line_errors
+from cfm.errors import ConfigurationError, WeightsError, one_line_errors
 from cfm.progress import Progress
+from cfm.provenance import sha256_of
 from cfm.tasks.loading import load_network
 
 
 def preflight(
-    networks: list[tuple[str, dict]], learned: list[dict], standard: list[dict], classes: dict | None
+    networks: list[tuple[str, dict]],
+    learned: list[dict],
+    standard: list[dict],
+    classes: dict | None,
+    checkpoints: list[tuple[str, str, str]],
+    initials: list[dict],
 ) -> None:
     """Raise the first problem of networks (task and arguments), learned codecs with their weights, and other codecs.
 
     A classifier that says how many classes it knows must find as many folders in a classification set.
     """
-    progress = Progress(len(networks) + len(learned) + len(standard), "networks and codecs", "loading")
+    for key, path, sha256 in checkpoints:
+        if (found := sha256_of(path)) != sha256:
+            raise WeightsError(f"{path}: its SHA-256 is {found}, not the one beside the key {key}; correct one of them")
+    count = len(networks) + len(learned) + len(standard) + len(initials)
+    progress = Progress(count, "networks and codecs", "loading")
     for task, arguments in networks:
         network = load_network(**arguments)
         if network.task != task:
@@ -38,6 +51,9 @@ def preflight(
     for arguments in learned:
         weights = {int(point): path for point, path in arguments["weights"].items()}  # JSON's keys are strings
         make_codec(**arguments | {"weights": weights}).warm_up()
+        progress.step()
+    for initial in initials:
+        load_model(initial["path"], Architecture(**initial["architecture"]))
         progress.step()
 
 

@@ -82,6 +82,68 @@ def test_values_out_of_range_are_refused(demo, path, value, words):
     assert all(word in text for word in words), text
 
 
+DIGEST = "0123456789abcdef" * 4
+FILES = [{"url": "https://example.org/ELIC_0004.pth.tar", "sha256": DIGEST}, {"path": "/data/b.pth", "sha256": DIGEST}]
+
+
+def test_published_weights_take_few_keys(demo):
+    image, features = demo["image_coding"]["codecs"], demo["feature_coding"]["codecs"]
+    image["cheng2020-attn"] = {"points": [0, 1, 2, 3, 4, 5], "models": {"zoo": "mse"}}
+    image["lic-tcm"] = {"points": [0, 1], "models": {"checkpoints": FILES}}
+    features["elic"] = {"points": [0, 1], "models": {"lagrangians": [0.004, 0.008], "checkpoints": FILES}}
+    apart = [FILES[0] | {"lagrangian": 0.004}, FILES[1] | {"lagrangian": 0.008}]
+    features["lic-tcm"] = {"points": [0, 1], "models": {"checkpoints": apart}}
+    demo["feature_coding"]["sensitivity"] = {}
+    read = parse_configuration(demo)
+    models = read.feature_coding.codecs
+    assert models["elic"].models.known_lagrangians == models["lic-tcm"].models.known_lagrangians == [0.004, 0.008]
+    assert read.image_coding.codecs["cheng2020-attn"].models.count == 6
+
+
+TRAINED = {"folder": "train", "n": 24, "lagrangians": [0.1, 0.2], "train": {"iterations": 1, "finetune_iterations": 1}}
+
+
+@pytest.mark.parametrize(
+    ("models", "words"),
+    [
+        ({}, ["name one of `folder`, `checkpoints` and `zoo`"]),
+        ({"zoo": "mse"}, ["zoo", "cheng2020-attn alone"]),
+        ({"zoo": "psnr"}, ["models.zoo", "psnr"]),
+        ({"checkpoints": FILES}, ["feature_coding.codecs.elic", "lagrangians", "rate-phi"]),
+        ({"checkpoints": FILES, "folder": "a", "n": 8, "lagrangians": [1]}, ["not `folder` and `checkpoints`"]),
+        ({"checkpoints": FILES, "n": 192, "lagrangians": [1, 2]}, ["`n` does not go with `checkpoints`"]),
+        ({"checkpoints": FILES, "lagrangians": [1]}, ["1 values for 2 models"]),
+        ({"checkpoints": FILES[:1], "lagrangians": [1]}, ["point 1", "models.checkpoints"]),
+        ({"checkpoints": FILES, "lagrangians": [2, 1]}, ["ascend"]),
+        ({"checkpoints": [FILES[0] | {"lagrangian": 1}, FILES[1]]}, ["λ of all checkpoints"]),
+        ({"checkpoints": [{"path": "a.pth"}, FILES[1]]}, ["models.checkpoints.0.sha256", "missing"]),
+        ({"checkpoints": [{"sha256": DIGEST}, FILES[1]]}, ["models.checkpoints.0", "`path` or `url`"]),
+        ({"checkpoints": [FILES[0] | FILES[1], FILES[1]]}, ["models.checkpoints.0", "`path` or `url`"]),
+        (
+            {"checkpoints": [{"url": "ftp://a/b", "sha256": DIGEST}, FILES[1]]},
+            ["models.checkpoints.0.url", "ftp://a/b"],
+        ),
+        ({"checkpoints": [{"path": "a.pth", "sha256": "12"}, FILES[1]]}, ["models.checkpoints.0.sha256", "12"]),
+        ({"folder": "a", "lagrangians": [1, 2]}, ["`n` is needed with `folder`"]),
+        ({"folder": "a", "n": 8}, ["`lagrangians` is needed with `folder`"]),
+        (TRAINED | {"train": TRAINED["train"] | {"initial": {"path": "a"}}}, ["models.train.initial.sha256"]),
+        (
+            TRAINED | {"train": TRAINED["train"] | {"initial": FILES[0] | {"lagrangian": 1}}},
+            ["`train.initial` has no `lagrangian`"],
+        ),
+    ],
+)
+def test_published_weights_that_are_not_named_well(demo, models, words):
+    demo["feature_coding"]["codecs"]["elic"] = {"points": [0, 1], "models": models}
+    text = message_of(demo)
+    assert all(word in text for word in words), text
+
+
+def test_the_zoo_has_six_points(demo):
+    demo["image_coding"]["codecs"]["cheng2020-attn"] = {"points": [0, 6], "models": {"zoo": "mse"}}
+    assert "point 6 has no entry in `models.zoo`" in message_of(demo)
+
+
 def test_a_missing_section_is_named():
     assert "'data'" in message_of({"run": "x", "tasks": {"detection": {"network": "a:b"}}})
 

@@ -98,6 +98,81 @@ def test_the_first_model_starts_from_nothing_and_the_others_from_it(retrain):
     assert retrain.codec_training("elic", 0)["iterations"] == training.finetune_iterations
 
 
+DIGEST = "0123456789abcdef" * 4
+ADDRESS = {"url": "https://example.org/a/ELIC_0004.pth.tar?download=1", "sha256": DIGEST}
+
+
+@pytest.fixture
+def published(tmp_path):
+    """The demo with weights of the zoo, of an address and of a file, and a training that starts from an address."""
+    (tmp_path / "b.pth").write_text("weights")
+    values = read("demo.yaml")
+    values["distillation"] |= {"folder": "train", "train": {"iterations": 1}}
+    values["image_coding"]["codecs"]["cheng2020-attn"]["models"] = {"zoo": "ms-ssim"}
+    checkpoints = [ADDRESS, {"path": str(tmp_path / "b.pth"), "sha256": DIGEST}]
+    features = values["feature_coding"]
+    features["codecs"]["elic"] = {"points": [0, 1], "models": {"lagrangians": [1, 2], "checkpoints": checkpoints}}
+    steps = {"iterations": 2, "finetune_iterations": 1, "initial": {"url": ADDRESS["url"], "sha256": DIGEST[::-1]}}
+    models = {"folder": "train", "n": 8, "m": 40, "lagrangians": [1, 2], "train": steps}
+    features["codecs"]["tcm"] = {"codec": "lic-tcm", "points": [0, 1], "models": models}
+    features["dataset"] = {"tasks": ["detection"], "pictures": 1}
+    return values
+
+
+def test_published_weights_are_fetched_or_used_where_they_are(published, tmp_path):
+    plan = ReportPlan(parse_configuration(published), REPOSITORY)
+    folder = "results/demo/models/checkpoints"
+    elic = plan.codec("feature_coding", "elic")
+    assert elic == {
+        "name": "elic",
+        "weights": {0: f"{folder}/elic-0123456789ab.pth", 1: str(tmp_path / "b.pth")},
+    }
+    assert plan.codec_weights("feature_coding", "elic", "", 0) == [elic["weights"][0]]
+    assert plan.checkpoint_source("elic-0123456789ab.pth") == {"family": "elic", **ADDRESS}
+    base = plan.codec_weights("image_coding", "cheng2020-attn", "sse", 2)
+    assert base == [f"{folder}/cheng2020-attn-ms-ssim-3.pth"]
+    zoo = {"family": "cheng2020-attn", "zoo": "ms-ssim", "quality": 3}
+    assert plan.checkpoint_source("cheng2020-attn-ms-ssim-3.pth") == zoo
+    distilled = plan.codec("distillation", "cheng2020-attn", "none", [2])
+    assert distilled == {
+        "name": "cheng2020-attn",
+        "weights": {2: "results/demo/models/distillation/none/2.safetensors"},
+    }
+    assert plan.phi("elic")["values"] == {0: 1, 1: 2}
+    assert plan.trained_codecs() == ["tcm"]
+    with pytest.raises(ConfigurationError, match="no such checkpoint"):
+        plan.checkpoint_source("b.pth")
+
+
+def test_a_training_starts_from_a_checkpoint_and_the_others_from_it(published):
+    plan = ReportPlan(parse_configuration(published), REPOSITORY)
+    (initial,) = plan.codec_initial("tcm", 1)
+    assert initial == "results/demo/models/checkpoints/lic-tcm-fedcba987654.pth"
+    assert plan.checkpoint_source(Path(initial).name)["url"] == ADDRESS["url"]
+    assert plan.codec_initial("tcm", 0) == ["results/demo/models/codecs/tcm/1.safetensors"]
+    assert "initial" not in plan.codec_training("tcm", 1)
+
+
+def test_only_published_files_that_are_there_are_looked_at_before_the_run(published, tmp_path):
+    initial = {"path": str(tmp_path / "c.pth"), "sha256": DIGEST}
+    published["feature_coding"]["codecs"]["tcm"]["models"]["train"]["initial"] = initial
+    ready = Readiness(ReportPlan(parse_configuration(published), REPOSITORY))
+    (learned,) = ready.learned_codecs
+    assert learned["weights"] == {1: str(tmp_path / "b.pth")}
+    assert [entry["architecture"]["channels"] for entry in ready.initials] == [8]
+    with pytest.raises(
+        ConfigurationError, match=r"c\.pth: .*feature_coding\.codecs\.tcm\.models\.train\.initial\.path"
+    ):
+        ready.check_files()
+    (tmp_path / "c.pth").write_text("weights")
+    ready.check_files()
+    (tmp_path / "b.pth").unlink()
+    with pytest.raises(
+        ConfigurationError, match=r"b\.pth: .*feature_coding\.codecs\.elic\.models\.checkpoints\.1\.path"
+    ):
+        ready.check_files()
+
+
 def test_code_of_other_codecs_does_not_count(demo):
     assert demo.codec_code("encode", "image_coding", "x264") == demo.codec_code("encode", "image_coding", "x265")
     assert demo.codec_code("encode", "image_coding", "x264") != demo.codec_code(

@@ -1,8 +1,28 @@
-"""Learned codecs: training on pictures or on the feature data set, distillation, and shipping of the demo's models.
+"""Learned codecs: published weights, training on pictures or on the feature data set, and distillation.
 
-Needs: training pictures or features/dataset.
-Makes: models/codecs/<codec>/<point>.safetensors, models/distillation/<weighting>/<point>.safetensors, each with its log.
+Needs: training pictures or features/dataset; the addresses of published weights, where the configuration names any.
+Makes: models/checkpoints/<family>-<digits or metric and quality>.pth, models/codecs/<codec>/<point>.safetensors,
+models/distillation/<weighting>/<point>.safetensors, these two with their logs.
 """
+
+
+rule fetch_checkpoint:
+    output:
+        f"{PLAN.fetched_folder}/{{checkpoint}}",
+    log:
+        f"{R}/logs/fetch_checkpoint/{{checkpoint}}.log",
+    benchmark:
+        f"{R}/benchmarks/fetch_checkpoint/{{checkpoint}}.tsv"
+    wildcard_constraints:
+        checkpoint=r"[a-z0-9-]+\.(pth|safetensors)",
+    conda:
+        "../../envs/cfm.yaml"
+    params:
+        code=PLAN.code("fetch_checkpoint"),
+        source=lambda wildcards: PLAN.checkpoint_source(wildcards.checkpoint),
+        kept="results/.downloads",  # for other runs, and for this one where the code has changed
+    script:
+        "../../scripts/fetch_checkpoint.py"
 
 
 rule train_codec:
@@ -61,6 +81,7 @@ rule distill:
     params:
         code=lambda wildcards: PLAN.code("distill", *PLAN.specs),
         network=lambda wildcards: PLAN.network(CONFIGURATION.distillation.task),
+        family=lambda wildcards: PLAN.codec_kind("distillation", PLAN.base_name),
         training=lambda wildcards: PLAN.distillation_training(int(wildcards.point)),
         weighting="{scheme}",
         root=PLAN.data_root,

@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cfm.checkpoints import Published, published_point
 from cfm.code_digest import code_digest
 from cfm.configuration.sections import LEARNED, OWN, Codec
 from cfm.configuration.whole import Configuration
@@ -202,7 +203,7 @@ class Plan:
         return self.configuration.distillation.base
 
     def section(self, study: str, name: str) -> Codec:
-        """The configuration of a codec of a study; in the distillation study the base codec's, of the points distilled."""
+        """The configuration of a codec of a study; in the distillation study the base codec's of the points used."""
         if study != "distillation":
             return getattr(self.configuration, study).codecs[name]
         base = self.configuration.image_coding.codecs[name]
@@ -223,9 +224,22 @@ class Plan:
 
     def codec_weights(self, study: str, name: str, scheme: str, point: int) -> list[str]:
         """The weights file of a learned codec at a point, as a list; empty for the others."""
-        if self.section(study, name).models is None:
+        models = self.section(study, name).models
+        if models is None:
             return []
+        if study != "distillation" and not models.folder:
+            return [self.checkpoint(study, name, point).file]
         return [f"{self.models_folder(study, name, scheme)}/{point}.safetensors"]
+
+    @property
+    def fetched_folder(self) -> str:
+        """Folder of the weights that others published and the run fetches."""
+        return f"{self.results}/models/checkpoints"
+
+    def checkpoint(self, study: str, name: str, point: int) -> Published:
+        """The published weights of a learned codec at a point."""
+        key, family = f"{study}.codecs.{name}", self.codec_kind(study, name)
+        return published_point(self.fetched_folder, key, family, self.section(study, name).models, point)
 
     def codec(self, study: str, name: str, scheme: str = "sse", points: Iterable[int] | None = None) -> dict[str, Any]:
         """Arguments of `make_codec` for a codec of a study, with the weights of `points` (all where absent)."""
@@ -240,8 +254,9 @@ class Plan:
         if section.models:
             used = section.points if points is None else points
             arguments["weights"] = {point: self.codec_weights(study, name, scheme, point)[0] for point in used}
-            architecture = section.models.architecture(arguments["name"])
-            arguments["architecture"] = {key: value for key, value in architecture.items() if key != "family"}
+            if section.models.folder:
+                architecture = section.models.architecture(arguments["name"])
+                arguments["architecture"] = {key: value for key, value in architecture.items() if key != "family"}
         return arguments
 
     def codec_code(self, script: str, study: str, name: str, *specs: str, without: tuple[str, ...] = ()) -> str:
@@ -263,7 +278,7 @@ class Plan:
         section = self.section("feature_coding", name)
         if section.models is None:
             return {"kinds": ["log_rate_qp"], "values": {point: float(point) for point in section.points}}
-        lagrangians = section.models.lagrangians
+        lagrangians = section.models.known_lagrangians
         return {"kinds": ["phi", "log_phi"], "values": {point: lagrangians[point] for point in section.points}}
 
     # Studies

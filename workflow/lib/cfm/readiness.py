@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cfm.checkpoints import Published
+from cfm.configuration.sections import Codec
 from cfm.errors import ConfigurationError
-from cfm.plan import Plan
 from cfm.provenance import atomic_path, sha256_of
+from cfm.training_plan import TrainingPlan
 
 SCRIPT = "preflight"
 
@@ -21,11 +23,11 @@ class Readiness:
 
     Parameters
     ----------
-    plan : Plan
+    plan : TrainingPlan
         The run.
     """
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: TrainingPlan):
         self.plan, self.configuration = plan, plan.configuration
         self.report = Path(plan.results, f"{SCRIPT}.json")
 
@@ -51,9 +53,9 @@ class Readiness:
     def learned_codecs(self) -> list[dict[str, Any]]:
         """Arguments of `make_codec` for all learned codecs whose weights are there before the run."""
         codecs = [
-            self.plan.codec(study, name)
+            self.plan.codec(study, name, points=points)
             for study, name, section in self._codecs()
-            if section.models and section.models.folder != "train"
+            if section.models and (points := self._ready_points(study, name, section))
         ]
         distillation = self.configuration.distillation
         if distillation and distillation.folder != "train":
@@ -72,10 +74,26 @@ class Readiness:
         return folder and {"folder": folder, "count": sum(entry.is_dir() for entry in Path(folder).iterdir())}
 
     @property
+    def checkpoints(self) -> list[Published]:
+        """Published weights that the configuration names by path."""
+        return [checkpoint for checkpoint in self.plan.checkpoints() if not checkpoint.source]
+
+    @property
+    def initials(self) -> list[dict[str, Any]]:
+        """Path and `architecture` of the weights, named by path, that trainings of codecs start from."""
+        return [
+            {"path": initial.file, "architecture": section.models.architecture(self.plan.codec_kind(study, name))}
+            for study, name, section in self._codecs()
+            if section.models and section.models.folder == "train" and section.models.train.initial
+            if not (initial := self.plan.initial_checkpoint(study, name)).source
+        ]
+
+    @property
     def files(self) -> list[str]:
         """Weights and plug-ins that the configuration names and the run does not make."""
         networks = [file for task in self.tasks for file in self.plan.network_files(task)]
-        return networks + [file for codec in self.learned_codecs for file in codec["weights"].values()]
+        codecs = [file for codec in self.learned_codecs for file in codec["weights"].values()]
+        return networks + codecs + [initial["path"] for initial in self.initials]
 
     def check_files(self) -> None:
         """Look for every file that the configuration names.
@@ -94,6 +112,9 @@ class Readiness:
             raise ConfigurationError(
                 f"{folder}: no such folder (key data.classification_root); put one sub-folder a class there"
             )
+        for checkpoint in self.checkpoints:
+            if not Path(checkpoint.file).is_file():
+                raise ConfigurationError(f"{checkpoint.file}: no such file (key {checkpoint.key}); correct the key")
         for file in self.files:
             if not Path(file).is_file():
                 raise ConfigurationError(
@@ -111,7 +132,8 @@ class Readiness:
             With the status of the check, which has printed its one line.
         """
         wanted = {"networks": self.networks, "learned": self.learned_codecs, "standard": self.standard_codecs}
-        wanted |= {"classes": self.class_folders()}
+        wanted |= {"classes": self.class_folders(), "initials": self.initials}
+        wanted["checkpoints"] = [[entry.key, entry.file, entry.sha256] for entry in self.checkpoints]
         arguments = json.dumps(wanted, indent=1)
         code = self.plan.code(SCRIPT, *self.plan.specs)
         files = {file: sha256_of(file) for file in sorted(set(self.files))}
@@ -126,7 +148,13 @@ class Readiness:
         with atomic_path(self.report) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
-    def _codecs(self) -> list[tuple[str, str, Any]]:
+    def _ready_points(self, study: str, name: str, section: Codec) -> list[int]:
+        """Operating points of a learned codec whose weights are there before the run."""
+        if section.models.folder:
+            return [] if section.models.folder == "train" else section.points
+        return [point for point in section.points if not self.plan.checkpoint(study, name, point).source]
+
+    def _codecs(self) -> list[tuple[str, str, Codec]]:
         """Study, name and section of every codec of the image and the feature coding studies."""
         studies = [study for study in self.plan.studies if study != "distillation"]
         return [(study, *item) for study in studies for item in getattr(self.configuration, study).codecs.items()]

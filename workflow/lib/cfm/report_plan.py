@@ -191,7 +191,7 @@ class ReportPlan(AnalysisPlan):
         section, distillation = self.section(models.study, models.codec), self.configuration.distillation
         distilled = models.study == "distillation"
         trained = (distillation if distilled else section.models).folder == "train"
-        lagrangians = dict(enumerate(section.models.lagrangians))
+        lagrangians = dict(enumerate(section.models.known_lagrangians))
         if distilled:
             lagrangians = dict(zip(section.points, distillation.lagrangians, strict=False))
         rows = []
@@ -205,7 +205,7 @@ class ReportPlan(AnalysisPlan):
             elif not has_log(log, Path(weights).name):
                 log = ""
             origin = {"weights": weights, "log": log, "initial": first(initial) or ""}
-            rows.append({**models._asdict(), "point": point, "lambda_": lagrangians[point], **origin})
+            rows.append({**models._asdict(), "point": point, "lambda_": lagrangians.get(point), **origin})
         return rows
 
     def learned_models(self) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cfm.checkpoints import Published, published_file
 from cfm.errors import ConfigurationError
 from cfm.guidance_plan import GuidancePlan
 from cfm.plan import ANNOTATIONS, shard_names
@@ -68,16 +69,42 @@ class TrainingPlan(GuidancePlan):
         return [f"{self.data_root}/annotations/instances_{self.configuration.data.train_split}.json"]
 
     def codec_initial(self, name: str, point: int) -> list[str]:
-        """The weights a point's training starts from: the highest Lagrangian's, which itself starts from nothing."""
+        """The weights a point's training starts from: the highest Lagrangian's, and for that a checkpoint, if any."""
         study, models = self.codec_section(name)
         last = len(models.lagrangians) - 1
-        return [] if point == last else self.codec_weights(study, name, "", last)
+        if point != last:
+            return self.codec_weights(study, name, "", last)
+        return [self.initial_checkpoint(study, name).file] if models.train.initial else []
+
+    def initial_checkpoint(self, study: str, name: str) -> Published:
+        """The published weights that a codec's training starts from."""
+        key = f"{study}.codecs.{name}.models.train.initial"
+        initial = self.section(study, name).models.train.initial
+        return published_file(self.fetched_folder, key, self.codec_kind(study, name), initial)
+
+    def checkpoints(self) -> list[Published]:
+        """All published weights that the configuration names: those of codecs, and those that trainings start from."""
+        found = []
+        for study in ("image_coding", "feature_coding"):
+            for name, codec in getattr(self.configuration, study).codecs.items() if study in self.studies else ():
+                if codec.models and not codec.models.folder:
+                    found += [self.checkpoint(study, name, point) for point in codec.points]
+                elif codec.models and codec.models.folder == "train" and codec.models.train.initial:
+                    found.append(self.initial_checkpoint(study, name))
+        return found
+
+    def checkpoint_source(self, name: str) -> dict[str, Any]:
+        """Where a file of the folder of fetched checkpoints comes from; see `Published.source`."""
+        sources = {Path(checkpoint.file).name: checkpoint.source for checkpoint in self.checkpoints()}
+        if not sources.get(name):
+            raise ConfigurationError(f"{self.fetched_folder}/{name}: the configuration names no such checkpoint")
+        return sources[name]
 
     def codec_training(self, name: str, point: int) -> dict[str, Any]:
         """Family, channels and settings of a point's training."""
         study, models = self.codec_section(name)
         first = point == len(models.lagrangians) - 1
-        settings = self.seeded(models.train.model_dump())
+        settings = self.seeded(models.train.model_dump(exclude={"initial"}))
         finetune_iterations = settings.pop("finetune_iterations")
         if not first:
             settings["iterations"] = finetune_iterations

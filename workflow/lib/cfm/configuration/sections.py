@@ -10,11 +10,13 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 SchemeName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 TaskName = Literal["detection", "segmentation", "keypoints", "classification"]
+CodecName = Literal["avc", "hevc", "x264", "x265", "kvazaar", "vvenc", "cheng2020-attn", "elic", "lic-tcm"]
 PictureTask = Literal["detection", "segmentation", "keypoints"]
 PositiveFloats = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
 LEARNED = ("cheng2020-attn", "elic", "lic-tcm")
 OWN = ("avc", "hevc")  # encoders with a replaceable distortion
 EXTERNAL = ("x264", "x265", "kvazaar", "vvenc")
+ZOO, ZOO_POINTS = "cheng2020-attn", 6  # the learned codec of ours that compressai's zoo has, and its qualities
 
 
 class Section(BaseModel):
@@ -130,6 +132,25 @@ class TaskNetwork(Section):
         return self
 
 
+class Checkpoint(Section):
+    """Weights that others published: a `.pth`, `.pt`, `.tar` or `.safetensors` file, from which the sizes are read."""
+
+    path: str | None = Field(None, min_length=1, description="Path of the file.")
+    url: str | None = Field(
+        None, pattern="^https?://", description="Address of the file, in place of `path`; fetched when it is needed."
+    )
+    sha256: Sha256 = Field(description="Checksum of the file.")
+    lagrangian: float | None = Field(
+        None, gt=0, description="λ that it was trained with, of a codec's checkpoint; or all in `models.lagrangians`."
+    )
+
+    @model_validator(mode="after")
+    def _place(self) -> Checkpoint:
+        if (self.path is None) == (self.url is None):
+            raise ValueError("a checkpoint needs either `path` or `url`")
+        return self
+
+
 class CodecTraining(Section):
     """How a rule trains the models of a learned codec."""
 
@@ -143,15 +164,29 @@ class CodecTraining(Section):
         description="`bfloat16`: the transforms' mixed precision, for GPUs; what estimates the rate stays in float32.",
     )
     seed: int | None = Field(None, ge=0, description="Seed of the training; the run's where absent.")
+    initial: Checkpoint | None = Field(
+        None, description="Weights that the first model starts from, of the same sizes; random ones where absent."
+    )
 
 
 class LearnedModels(Section):
-    """The trained models of a learned codec: one for each operating point."""
+    """The trained models of a learned codec, one for each operating point: of `folder`, `checkpoints` or `zoo`."""
 
-    folder: str = Field(
-        description="Folder of the weights, one file a point, and their manifest; `train` for the workflow's training."
+    folder: str | None = Field(
+        None,
+        description="Folder of the weights, one file a point, and their manifest; `train` for the workflow's training.",
     )
-    n: int = Field(ge=8, multiple_of=2, description="Channels of the transforms (N).")
+    checkpoints: list[Checkpoint] = Field(
+        default_factory=list, description="Published weights in place of `folder`, one a point."
+    )
+    zoo: Literal["mse", "ms-ssim"] | None = Field(
+        None,
+        description="compressai's published weights of cheng2020-attn in place of `folder`, trained for that metric: "
+        "points 0 to 5 are its qualities 1 to 6.",
+    )
+    n: int | None = Field(
+        None, ge=8, multiple_of=2, description="Channels of the transforms (N); needed with `folder`, and only there."
+    )
     m: int | None = Field(
         None, ge=8, description="Channels of the latent (M); N, or 320 in ELIC and LIC-TCM, where absent."
     )
@@ -166,16 +201,51 @@ class LearnedModels(Section):
     gate_channels: int | None = Field(
         None, ge=8, multiple_of=8, description="Channels of the attention in LIC-TCM's entropy model; likewise."
     )
-    lagrangians: PositiveFloats = Field(description="λ of `λ·255²·MSE + bpp`, one a point, ascending.")
+    lagrangians: list[Annotated[float, Field(gt=0)]] = Field(
+        default_factory=list,
+        description="λ of `λ·255²·MSE + bpp`, one a point, ascending; needed with `folder`, and in the feature coding "
+        "study, whose rate–φ model is fitted on them.",
+    )
     train: CodecTraining | None = Field(None, description="Training, used with `folder: train`.")
+
+    @model_validator(mode="after")
+    def _source(self) -> LearnedModels:
+        named = [f"`{name}`" for name in ("folder", "checkpoints", "zoo") if getattr(self, name)]
+        if len(named) != 1:
+            also = f", not {' and '.join(named)}" if named else ""
+            raise ValueError(f"name one of `folder`, `checkpoints` and `zoo`{also}")
+        if self.folder and not (self.n and self.lagrangians):
+            raise ValueError(f"`{'n' if self.n is None else 'lagrangians'}` is needed with `folder`")
+        owned = ("n", "m", "groups", "context_channels", "hyper_channels", "gate_channels", "train")
+        given = [name for name in owned if getattr(self, name)]
+        if given and not self.folder:
+            raise ValueError(f"`{given[0]}` does not go with {named[0]}: published weights are taken as they are")
+        return self
 
     @model_validator(mode="after")
     def _training(self) -> LearnedModels:
         if self.folder == "train" and self.train is None:
             raise ValueError("`folder: train` needs the section `train`")
-        if self.lagrangians != sorted(set(self.lagrangians)):
+        if self.train and self.train.initial and self.train.initial.lagrangian:
+            raise ValueError("`train.initial` has no `lagrangian`: the model that starts from it has its own")
+        apart = [checkpoint.lagrangian for checkpoint in self.checkpoints if checkpoint.lagrangian]
+        if apart and (self.lagrangians or len(apart) < len(self.checkpoints)):
+            raise ValueError("give the λ of all checkpoints, in `lagrangians` or with each of them")
+        if self.known_lagrangians != sorted(set(self.known_lagrangians)):
             raise ValueError("`lagrangians` must ascend")
+        if self.lagrangians and len(self.lagrangians) != self.count:
+            raise ValueError(f"`lagrangians` has {len(self.lagrangians)} values for {self.count} models")
         return self
+
+    @property
+    def count(self) -> int:
+        """How many models there are."""
+        return ZOO_POINTS if self.zoo else len(self.checkpoints or self.lagrangians)
+
+    @property
+    def known_lagrangians(self) -> list[float]:
+        """λ of the models, one a point; empty where the configuration does not tell."""
+        return self.lagrangians or [point.lagrangian for point in self.checkpoints if point.lagrangian]
 
     def architecture(self, family: str) -> dict[str, Any]:
         """Arguments of the library's `Architecture` of a family."""
@@ -188,9 +258,7 @@ class LearnedModels(Section):
 class Codec(Section):
     """A codec and its operating points."""
 
-    codec: Literal["avc", "hevc", "x264", "x265", "kvazaar", "vvenc", "cheng2020-attn", "elic", "lic-tcm"] | None = Field(
-        None, description="Which codec; the section's own name where absent."
-    )
+    codec: CodecName | None = Field(None, description="Which codec; the section's own name where absent.")
     points: Annotated[list[Annotated[int, Field(ge=0, le=63)]], Field(min_length=2)] = Field(
         description="Operating points: QPs, or indices of the learned models."
     )
@@ -217,8 +285,9 @@ class Codec(Section):
     def _distinct(self) -> Codec:
         if len(set(self.points)) != len(self.points):
             raise ValueError("`points` names a point twice")
-        if self.models and max(self.points) >= len(self.models.lagrangians):
-            raise ValueError(f"point {max(self.points)} has no entry in `models.lagrangians`")
+        if self.models and max(self.points) >= self.models.count:
+            where = "zoo" if self.models.zoo else "checkpoints" if self.models.checkpoints else "lagrangians"
+            raise ValueError(f"point {max(self.points)} has no entry in `models.{where}`")
         return self
 
 
@@ -229,6 +298,8 @@ def check_codec(name: str, codec: Codec) -> None:
         raise ValueError(f"unknown codec {name!r}: name one of {', '.join((*OWN, *EXTERNAL, *LEARNED))}")
     if (kind in LEARNED) != (codec.models is not None):
         raise ValueError(f"{name}: `models` " + ("is needed" if kind in LEARNED else "goes with a learned codec"))
+    if codec.models and codec.models.zoo and kind != ZOO:
+        raise ValueError(f"{name}: `models.zoo` has {ZOO} alone; name `checkpoints`")
     if kind not in LEARNED and max(codec.points) > (63 if kind == "vvenc" else 51):
         raise ValueError(f"{name}: QP {max(codec.points)} is above {63 if kind == 'vvenc' else 51}")
     if kind not in OWN and (codec.rdo != ["sse"] or codec.delta_qp != [0] or codec.effort != 1):

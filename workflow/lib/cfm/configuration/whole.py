@@ -38,6 +38,9 @@ class Configuration(Section):
             raise ValueError(
                 f"two trained codecs are named {min(trained[0] & trained[1])!r}: name one otherwise, with `codec`"
             )
+        for name, codec in self.feature_coding.codecs.items() if self.feature_coding else ():
+            if codec.models and not codec.models.known_lagrangians:
+                raise ValueError(f"feature_coding.codecs.{name}: `models.lagrangians` is needed for the rate-phi model")
         if self.distillation:
             base = self.image_coding.codecs.get(self.distillation.base) if self.image_coding else None
             if base is None or base.models is None:

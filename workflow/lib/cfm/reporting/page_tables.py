@@ -218,7 +218,7 @@ def training_rows(trainings: Sequence[Training]) -> PageTable:
     rows = []
     for training in trainings:
         model = f"{training.codec}/{training.weighting}" if training.weighting else training.codec
-        labels = (display_name(training.study), model, str(training.point), f"{training.lambda_:g}")
+        labels = (display_name(training.study), model, str(training.point), number(training.lambda_, "{:g}"))
         rate = distortion = ""
         if training.steps:
             ended, distilled = final(training.steps), training.study == "distillation"

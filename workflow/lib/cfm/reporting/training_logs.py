@@ -37,8 +37,8 @@ class Training(NamedTuple):
         What the model is of; the weighting is empty where it was not distilled.
     point : int
         Operating point.
-    lambda_ : float
-        λ of R + λ·D.
+    lambda_ : float or None
+        λ of R + λ·D, where that is known.
     weights : str
         The file.
     steps : tuple of Step
@@ -53,7 +53,7 @@ class Training(NamedTuple):
     codec: str
     weighting: str
     point: int
-    lambda_: float
+    lambda_: float | None
     weights: str
     steps: tuple[Step, ...] = ()
     iterations: int | None = None
