@@ -147,7 +147,9 @@ class Distillation(Section):
         description="Weights W of the feature error."
     )
     anchor: Literal["none", "ground_truth", "objectness"] = Field("none", description="Weighting to compare with.")
-    lagrangians: PositiveFloats = Field(description="λ of `R + λ·D`, one for each point of the base codec, ascending.")
+    lagrangians: PositiveFloats = Field(
+        description="λ of `R + λ·D`, ascending: one for each point of the base codec, or for the first of them."
+    )
     folder: str = Field(description="Folder of the fine-tuned weights; `train` for the workflow's own training.")
     train: DistillationTraining | None = Field(None, description="Training, used with `folder: train`.")
 
@@ -241,8 +243,8 @@ class FeatureCoding(Section):
     def _codecs(self) -> FeatureCoding:
         for name, codec in self.codecs.items():
             check_codec(name, codec)
-            if (codec.codec or name) not in ("elic", "vvenc", "x265"):
-                raise ValueError(f"{name} does not code feature mosaics; elic, vvenc and x265 do")
+            if (codec.codec or name) not in ("elic", "lic-tcm", "vvenc", "x265"):
+                raise ValueError(f"{name} does not code feature mosaics; elic, lic-tcm, vvenc and x265 do")
             if codec.downsample != 1:
                 raise ValueError(f"{name}: `downsample` is for pictures: features are coded as they are")
         unknown = set(self.sensitivity.codecs) - set(self.codecs)
