@@ -16,7 +16,9 @@ from cfm.codecs.container import (
 from cfm.errors import BitstreamError, InputError
 
 EXTERNAL = ExternalStream("vvenc", "grey", 10, 1, 65535, b"payload")
-LEARNED = LearnedStream("elic", 3, b"\1\2\3\4", 16, 17, 23, (b"", bytes(127), bytes(128), b"z" * 20000))
+LEARNED = LearnedStream(
+    "elic", 3, b"\1\2\3\4", True, 16, 17, 23, b"z" * 20000, ((5, True), (300, False)), (1, 0xFFFF, 1 << 31)
+)
 
 
 def test_round_trips():
@@ -26,7 +28,7 @@ def test_round_trips():
 
 def test_sizes_are_as_documented():
     assert len(write_external(EXTERNAL)) == 7 + len(b"payload") + 4
-    assert len(write_learned(LEARNED)) == 13 + (1 + 1 + 2 + 3) + 127 + 128 + 20000 + 4
+    assert len(write_learned(LEARNED)) == 12 + (3 + 1) + (1 + 2) + (2 + 2 + 4) + 20000 + 4
 
 
 @pytest.mark.parametrize(("stream", "read"), [(write_external(EXTERNAL), read_external)])

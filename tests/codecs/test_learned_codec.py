@@ -1,17 +1,22 @@
 """Learned codecs: coding against compressai's own, every byte checked, weights that do not fit refused in one line."""
 
+import dataclasses
 import json
 import pickle
+import zlib
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.codecs.direct_tcm import DirectTcm
 
-from cfm.codecs.container import LearnedStream, read_learned, write_learned
+from cfm.codecs.container import read_learned, write_learned
+from cfm.codecs.learned import entropy
 from cfm.codecs.learned.architecture import Architecture, build_model
-from cfm.codecs.learned.autoregressive import LatentCoder
+from cfm.codecs.learned.entropy import LatentCoder
 from cfm.codecs.learned.manifest import Score, add_to_manifest, expected_sha256, score_codec
+from cfm.codecs.learned.tcm import LicTcm
 from cfm.codecs.learned.training import CodecTraining, initial_model
 from cfm.codecs.learned.weights import load_model, save_weights
 from cfm.codecs.picture import Picture
@@ -21,6 +26,7 @@ from cfm.errors import BitstreamError, CfmError, ConfigurationError, InputError,
 ARCHITECTURES = {
     "cheng2020-attn": Architecture("cheng2020-attn", 8),
     "elic": Architecture("elic", 8, 12),
+    "lic-tcm": Architecture("lic-tcm", 8, 16, (8, 8), (12, 8)),
 }
 
 
@@ -41,8 +47,9 @@ def folder(tmp_path_factory):
     return path
 
 
-def codec_of(folder, family, points=(0, 1)):
-    return make_codec(family, weights={point: folder / family / f"{point}.safetensors" for point in points})
+def codec_of(folder, family, points=(0, 1), **options):
+    weights = {point: folder / family / f"{point}.safetensors" for point in points}
+    return make_codec(family, weights=weights, **options)
 
 
 def picture_of(height, width, bit_depth=8, seed=0):
@@ -56,27 +63,41 @@ def picture_of(height, width, bit_depth=8, seed=0):
     return Picture(planes, "rgb", bit_depth)
 
 
-def tensor_of(picture):
+def tensor_of(picture, stride):
     samples = torch.from_numpy(np.stack(picture.planes).astype(np.float32) / (2**picture.bit_depth - 1))[None]
-    padding = (0, -picture.width % 64, 0, -picture.height % 64)
+    padding = (0, -picture.width % stride, 0, -picture.height % stride)
     return torch.nn.functional.pad(samples, padding, mode="replicate")
 
 
+def reference_of(model, samples):
+    """What the family's own loop codes and decodes, as its authors or compressai wrote it."""
+    if isinstance(model, LicTcm):
+        direct = DirectTcm(model.state_dict(), model.slices, model.entropy_bottleneck, model.gaussian_conditional)
+        string, hyper_strings = direct.compress(samples)
+        shape = [side // 64 for side in samples.shape[2:]]
+        return direct.decompress(string, hyper_strings, shape), len(string) + len(hyper_strings[0])
+    coded = model.compress(samples)
+    decoded = model.decompress(coded["strings"], coded["shape"])["x_hat"]
+    return decoded, sum(len(string) for (string,) in coded["strings"])
+
+
+@pytest.mark.parametrize("portable", [True, False])
 @pytest.mark.parametrize("family", ARCHITECTURES)
 @pytest.mark.parametrize(("size", "bit_depth"), [((1, 1), 8), ((17, 23), 16), ((64, 64), 8), ((67, 143), 8)])
-def test_decoded_pictures_are_those_of_compressai(folder, family, size, bit_depth):
+def test_decoded_pictures_are_those_of_the_reference(folder, family, size, bit_depth, portable):
     picture = picture_of(*size, bit_depth)
-    codec = codec_of(folder, family)
-    decoded = codec.decode(codec.encode(picture, 1))
+    codec = codec_of(folder, family, portable=portable)
+    stream = codec.encode(picture, 1)
+    decoded = codec.decode(stream)
     model = load_model(folder / family / "1.safetensors").model
     with torch.inference_mode():
-        coded = model.compress(tensor_of(picture))
-        reference = model.decompress(coded["strings"], coded["shape"])["x_hat"]
+        reference, size_bytes = reference_of(model, tensor_of(picture, ARCHITECTURES[family].stride))
     expected = reference[0, :, : size[0], : size[1]].clamp(0, 1).numpy() * (2**bit_depth - 1)
     assert (decoded.layout, decoded.bit_depth, decoded.planes[0].shape) == ("rgb", bit_depth, size)
-    # The folded first layer adds in another order: a latent at a half may fall to the other side.
+    # Sums in another order: a latent at a half may fall to the other side.
     difference = np.abs(np.stack(decoded.planes) - expected)
     assert np.median(difference) <= 2 ** (bit_depth - 8)
+    assert len(stream) < 1.01 * size_bytes + 32
 
 
 @pytest.mark.parametrize("family", ARCHITECTURES)
@@ -108,30 +129,134 @@ def test_bytes_do_not_depend_on_torch_threads(folder):
         torch.set_num_threads(threads)
 
 
-def test_serial_coder_returns_the_latent_that_it_coded_and_predicts_as_the_network_does(folder):
-    model = load_model(folder / "cheng2020-attn" / "0.safetensors").model
-    generator = torch.Generator().manual_seed(3)
-    latent = 6 * torch.randn(1, 8, 8, 12, generator=generator)
-    hyper = torch.randn(1, 16, 8, 12, generator=generator)
+@pytest.mark.parametrize("family", ARCHITECTURES)
+def test_sizes_are_estimated_without_entropy_coding(folder, family):
+    codec = codec_of(folder, family)
+    for seed in range(3):
+        picture = picture_of(90, 150, seed=seed)
+        assert codec.size_bytes(picture, 1) == pytest.approx(len(codec.encode(picture, 1)), rel=0.005, abs=4)
+
+
+@pytest.mark.parametrize("family", ARCHITECTURES)
+@pytest.mark.parametrize("portable", [True, False])
+def test_the_coder_returns_the_latent_that_it_coded(folder, family, portable):
+    architecture = ARCHITECTURES[family]
+    model = load_model(folder / family / "0.safetensors").model
+    latent = 6 * torch.randn(1, architecture.latent_channels, 8, 16, generator=torch.Generator().manual_seed(3))
     with torch.inference_mode():
-        coder = LatentCoder(model)
-        quantised = coder.decode(coder.encode(latent, hyper), hyper)
-        context = model.context_prediction(quantised)
-        _, means = model.entropy_parameters(torch.cat((hyper, context), 1)).chunk(2, 1)
+        coder = LatentCoder(model, architecture.latent_channels, portable)
+        coded, quantised = coder.encode(latent)
+        assert torch.equal(coder.decode(coded, 2, 4), quantised)
+    assert (quantised - latent).abs().max() <= (1 if family == "lic-tcm" else 0.5) + 1e-4
+    assert len(coded.checks) == coder.slices + 1
+
+
+def test_the_serial_coder_predicts_as_the_network_does(folder):
+    model = load_model(folder / "cheng2020-attn" / "0.safetensors").model
+    latent = 6 * torch.randn(1, 8, 8, 12, generator=torch.Generator().manual_seed(3))
+    with torch.inference_mode():
+        coder = LatentCoder(model, 8, False)
+        _, quantised = coder.encode(latent)
+        hyper_latent = torch.round(model.h_a(latent) - coder.medians) + coder.medians
+        context = torch.cat((model.h_s(hyper_latent), model.context_prediction(quantised)), 1)
+        _, means = model.entropy_parameters(context).chunk(2, 1)
     symbols = quantised - means
     assert torch.allclose(symbols, symbols.round(), atol=1e-4)
-    assert (quantised - latent).abs().max() <= 0.5 + 1e-4
+
+
+@pytest.mark.parametrize("family", ARCHITECTURES)
+def test_close_decisions_are_coded_and_followed(folder, family, monkeypatch):
+    """A decoder whose scales differ by less than the guard takes the encoder's tables, also across a boundary."""
+    monkeypatch.setattr(entropy, "GUARD", 0.02)
+    architecture = ARCHITECTURES[family]
+    model = load_model(folder / family / "0.safetensors").model
+    latent = 6 * torch.randn(1, architecture.latent_channels, 8, 16, generator=torch.Generator().manual_seed(3))
+    with torch.inference_mode():
+        coder = LatentCoder(model, architecture.latent_channels, True)
+        coded, quantised = coder.encode(latent)
+        assert len(coded.sides) > 20
+        decoder = LatentCoder(model, architecture.latent_channels, True)
+        decoder.prediction = Disturbed(decoder.prediction, 0.01)
+        assert torch.equal(decoder.decode(coded, 2, 4), quantised)
+        without = dataclasses.replace(coded, sides=())
+        with pytest.raises(BitstreamError, match="portable"):
+            decoder.decode(without, 2, 4)
+
+
+class Disturbed:
+    """A prediction whose scales are off by up to a factor of 1 + `error`."""
+
+    def __init__(self, prediction, error):
+        self.prediction, self.error, self.slices, self.dtype = prediction, error, prediction.slices, prediction.dtype
+
+    def walk(self, hyper_latent):
+        walk, rng = self.prediction.walk(hyper_latent), torch.Generator().manual_seed(1)
+        part = next(walk)
+        while True:
+            wrong = 1 + self.error * (2 * torch.rand(part.scales.shape, generator=rng, dtype=torch.float64) - 1)
+            quantised = yield part._replace(scales=part.scales * wrong)
+            try:
+                part = walk.send(quantised)
+            except StopIteration as end:
+                return end.value
+
+
+@pytest.mark.parametrize("family", ARCHITECTURES)
+def test_symbols_that_come_out_otherwise_are_an_error(folder, family):
+    architecture = ARCHITECTURES[family]
+    model = load_model(folder / family / "0.safetensors").model
+    latent = 6 * torch.randn(1, architecture.latent_channels, 8, 16, generator=torch.Generator().manual_seed(3))
+    with torch.inference_mode():
+        coder = LatentCoder(model, architecture.latent_channels, True)
+        coded, _ = coder.encode(latent)
+        coder.prediction = Disturbed(coder.prediction, 0.1)
+        with pytest.raises(BitstreamError, match=r"slice \d of"):
+            coder.decode(coded, 2, 4)
 
 
 def test_a_forged_stream_cannot_run_the_range_decoder_beyond_its_end(folder):
-    for family, parts in (("cheng2020-attn", 2), ("elic", 5)):
+    for family in ARCHITECTURES:
         codec = codec_of(folder, family)
-        digest = read_learned(codec.encode(picture_of(8, 8), 0)).digest
-        strings = tuple(b"\xff" * 4 for _ in range(parts))
-        decoded = codec.decode(write_learned(LearnedStream(family, 0, digest, 8, 100, 90, strings)))
-        assert decoded.planes[0].shape == (100, 90)
-        with pytest.raises(BitstreamError, match="parts"):
-            codec.decode(write_learned(LearnedStream(family, 0, digest, 8, 100, 90, strings[1:])))
+        real = read_learned(codec.encode(picture_of(8, 8), 0))
+        for string in (b"\xff" * 64, b"", bytes(64)):
+            with pytest.raises(BitstreamError, match=r"hyper-latent|cannot hold"):
+                codec.decode(write_learned(dataclasses.replace(real, string=string, height=100, width=90)))
+        with pytest.raises(BitstreamError, match="checksums"):
+            codec.decode(write_learned(dataclasses.replace(real, checks=real.checks[1:])))
+        with pytest.raises(BitstreamError, match="65535x65535"):
+            codec.decode(write_learned(dataclasses.replace(real, height=65535, width=65535)))
+
+
+@pytest.mark.parametrize("family", ARCHITECTURES)
+def test_ten_thousand_damaged_files_are_errors(folder, family):
+    """Flipped, cut, lengthened, mixed; half of them with a checksum that fits, as a forger would make it."""
+    codec, rng = codec_of(folder, family), np.random.default_rng(8)
+    streams = [codec.encode(picture_of(40, 50, seed=seed), seed % 2) for seed in range(4)]
+    for _ in range(10_000 // len(ARCHITECTURES) + 1):
+        damaged = bytearray(streams[rng.integers(len(streams))])
+        kind = rng.integers(4)
+        if kind == 0:
+            for _ in range(rng.integers(1, 4)):
+                damaged[rng.integers(len(damaged))] ^= 1 << rng.integers(8)
+        elif kind == 1:
+            del damaged[rng.integers(len(damaged)) :]
+        elif kind == 2:
+            damaged = bytearray(rng.bytes(rng.integers(200)))
+        else:
+            place = rng.integers(len(damaged))
+            damaged[place : place + rng.integers(8)] = rng.bytes(rng.integers(8))
+        if rng.integers(2) and len(damaged) > 4:
+            damaged[-4:] = zlib.crc32(damaged[:-4]).to_bytes(4, "little")
+        if bytes(damaged) in streams:
+            continue
+        try:
+            decoded = codec.decode(bytes(damaged))
+        except BitstreamError:
+            continue
+        # What the forger may change and still have a picture: its bit depth, its size within the padding, its point.
+        original = read_learned(bytes(damaged))
+        assert original.checks in [read_learned(stream).checks for stream in streams]
+        assert decoded.planes[0].shape == (original.height, original.width)
 
 
 def test_other_weights_and_other_families_are_told(folder, tmp_path):

@@ -14,7 +14,10 @@ EXTERNAL_MAGIC, LEARNED_MAGIC = 0xE1, 0xE2
 EXTERNAL_CODECS = ("x264", "x265", "kvazaar", "vvenc")
 EXTERNAL_HEADER = struct.Struct("<BBBHH")
 LEARNED_FAMILIES = ("cheng2020-attn", "elic", "lic-tcm")
-LEARNED_HEADER = struct.Struct("<BBBBHH4sB")
+LEARNED_VERSION = 2
+LEARNED_HEADER = struct.Struct("<BBBBHH4s")
+DEEP, PORTABLE = 1, 2  # bits of its form: 16-bit samples; predictions in double precision
+SHORT_CHECK, LONG_CHECK = struct.Struct("<H"), struct.Struct("<I")
 LAYOUT_NAMES = tuple(LAYOUTS)
 LARGEST_SIDE = 65535
 
@@ -33,15 +36,34 @@ class ExternalStream:
 
 @dataclass(frozen=True)
 class LearnedStream:
-    """What a learned codec's stream holds: the model (family, point, digest), the geometry and the coded strings."""
+    """What a learned codec's stream holds.
+
+    Attributes
+    ----------
+    family, point, digest
+        The model: its family, the operating point (index of its Lagrangian) and 4 bytes that tell its weights.
+    portable : bool
+        Whether predictions are in double precision.
+    bit_depth, height, width : int
+        The picture's, before padding.
+    string : bytes
+        The entropy coded symbols.
+    sides : tuple of (int, bool)
+        Symbols whose table was a close decision, by their number, ascending, and how it fell.
+    checks : tuple of int
+        Checksums of the symbols: 16 bits each, the last 32.
+    """
 
     family: str
     point: int
     digest: bytes
+    portable: bool
     bit_depth: int
     height: int
     width: int
-    strings: tuple[bytes, ...]
+    string: bytes
+    sides: tuple[tuple[int, bool], ...]
+    checks: tuple[int, ...]
 
 
 def write_external(stream: ExternalStream) -> bytes:
@@ -66,37 +88,61 @@ def read_external(stream: bytes) -> ExternalStream:
 
 
 def write_learned(stream: LearnedStream) -> bytes:
-    """Serialise: 13 bytes of header, the strings' lengths (7 bits a byte), the strings, 4 bytes of CRC-32."""
+    """Serialise.
+
+    12 bytes of header, length of the string and number of sides (7 bits a byte), the sides (distance to the one before
+    and how it fell; 7 bits a byte), the checksums, the string, 4 bytes of CRC-32 over all.
+    """
     header = LEARNED_HEADER.pack(
         LEARNED_MAGIC,
-        LEARNED_FAMILIES.index(stream.family),
+        LEARNED_VERSION << 4 | LEARNED_FAMILIES.index(stream.family),
         stream.point,
-        stream.bit_depth,
+        DEEP * (stream.bit_depth == 16) | PORTABLE * stream.portable,
         *_sides(stream.height, stream.width),
         stream.digest,
-        len(stream.strings),
     )
-    lengths = b"".join(_variable_length(len(string)) for string in stream.strings)
-    return _sealed(header + lengths + b"".join(stream.strings))
+    numbers = [len(stream.string), len(stream.sides)]
+    before = 0
+    for number, above in stream.sides:
+        numbers.append(number - before << 1 | above)
+        before = number
+    checks = b"".join(SHORT_CHECK.pack(check) for check in stream.checks[:-1]) + LONG_CHECK.pack(stream.checks[-1])
+    return _sealed(header + b"".join(map(_variable_length, numbers)) + checks + stream.string)
 
 
 def read_learned(stream: bytes) -> LearnedStream:
     """Parse and verify; raises `BitstreamError` where the stream is damaged or of another kind."""
     body = _opened(stream, LEARNED_MAGIC, LEARNED_HEADER.size, "a learned codec's stream")
-    _, family, point, bit_depth, height, width, digest, count = LEARNED_HEADER.unpack_from(body)
-    if family >= len(LEARNED_FAMILIES) or bit_depth not in (8, 16) or not height or not width:
+    _, kind, point, form, height, width, digest = LEARNED_HEADER.unpack_from(body)
+    version, family = kind >> 4, kind & 15
+    if version != LEARNED_VERSION or family >= len(LEARNED_FAMILIES) or form > DEEP | PORTABLE or not height * width:
         raise BitstreamError("the stream's header is not of this version; encode the picture anew")
-    position, lengths = LEARNED_HEADER.size, []
+    position = LEARNED_HEADER.size
+    length, position = _read_variable_length(body, position)
+    count, position = _read_variable_length(body, position)
+    sides, number = [], 0
     for _ in range(count):
-        length, position = _read_variable_length(body, position)
-        lengths.append(length)
-    if position + sum(lengths) != len(body):
+        coded, position = _read_variable_length(body, position)
+        number += coded >> 1
+        sides.append((number, bool(coded & 1)))
+    checks_bytes = len(body) - length - position
+    if checks_bytes < LONG_CHECK.size or checks_bytes % SHORT_CHECK.size:
         raise BitstreamError("the stream's parts do not fill it; encode the picture anew")
-    strings = []
-    for length in lengths:
-        strings.append(body[position : position + length])
-        position += length
-    return LearnedStream(LEARNED_FAMILIES[family], point, digest, bit_depth, height, width, tuple(strings))
+    short = checks_bytes - LONG_CHECK.size
+    checks = [check for (check,) in SHORT_CHECK.iter_unpack(body[position : position + short])]
+    checks.append(LONG_CHECK.unpack_from(body, position + short)[0])
+    return LearnedStream(
+        LEARNED_FAMILIES[family],
+        point,
+        digest,
+        bool(form & PORTABLE),
+        16 if form & DEEP else 8,
+        height,
+        width,
+        body[len(body) - length :] if length else b"",
+        tuple(sides),
+        tuple(checks),
+    )
 
 
 def _sides(height: int, width: int) -> tuple[int, int]:

@@ -61,7 +61,7 @@ def make_codec(name: str, downsample: float = 1, **options: Any) -> Codec:
         `cfm.codecs.avc.codec` and `cfm.codecs.hevc.codec`. Of other encoders: `preset`. Of learned codecs: `weights`,
         the path of every point's file by the point's number (checked against the manifest beside it, if there is one);
         and `architecture`, a mapping with the arguments of `cfm.codecs.learned.architecture.Architecture`, where the
-        files do not describe their network.
+        files do not describe their network; `portable`, `precision` and `device` of `cfm.codecs.learned.codec`.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def make_codec(name: str, downsample: float = 1, **options: Any) -> Codec:
         _only(name, options, ("preset",))
         return _external(name, options.get("preset", ""))
     if name in LEARNED:
-        _only(name, options, ("weights", "architecture"))
+        _only(name, options, ("weights", "architecture", "portable", "precision", "device"))
         return _learned(name, **options)
     raise ConfigurationError(f"unknown codec {name!r}; known: {', '.join((*OWN, *EXTERNAL, *LEARNED))}")
 
@@ -121,7 +121,10 @@ def _external(name: str, preset: str) -> Codec:
 
 
 def _learned(
-    name: str, weights: Mapping[int, Path | str] | None = None, architecture: Mapping[str, Any] | None = None
+    name: str,
+    weights: Mapping[int, Path | str] | None = None,
+    architecture: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> Codec:
     from cfm.codecs.learned.architecture import Architecture
     from cfm.codecs.learned.codec import LearnedCodec
@@ -132,4 +135,4 @@ def _learned(
     except TypeError as error:
         raise ConfigurationError(f"codec {name}: architecture: {error}") from None
     files = {int(point): (Path(path), expected_sha256(path)) for point, path in (weights or {}).items()}
-    return LearnedCodec(name, files, built)
+    return LearnedCodec(name, files, built, **options)

@@ -8,6 +8,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)
     from compressai.ans import BufferedRansEncoder, RansDecoder
     from compressai.entropy_models import EntropyBottleneck, GaussianConditional
+    from compressai.entropy_models.entropy_models import pmf_to_quantized_cdf
     from compressai.layers import (
         AttentionBlock,
         ResidualBlock,
@@ -18,6 +19,7 @@ with warnings.catch_warnings():
         subpel_conv3x3,
     )
     from compressai.models import Cheng2020Attention, CompressionModel, Elic2022Chandelier
+    from compressai.models.sensetime import ResidualBottleneckBlock
     from compressai.ops import quantize_ste
 
 __all__ = [
@@ -32,8 +34,10 @@ __all__ = [
     "ResidualBlock",
     "ResidualBlockUpsample",
     "ResidualBlockWithStride",
+    "ResidualBottleneckBlock",
     "conv1x1",
     "conv3x3",
+    "pmf_to_quantized_cdf",
     "quantize_ste",
     "subpel_conv3x3",
 ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +11,42 @@ import torch
 
 from cfm.codecs.container import LearnedStream, read_learned, write_learned
 from cfm.codecs.learned.architecture import Architecture
-from cfm.codecs.learned.autoregressive import LatentCoder
-from cfm.codecs.learned.backend import Cheng2020Attention, CompressionModel
+from cfm.codecs.learned.entropy import CodedLatent, LatentCoder
+from cfm.codecs.learned.transforms import PRECISIONS, Transforms
 from cfm.codecs.learned.weights import LoadedModel, load_model
 from cfm.codecs.picture import Picture
 from cfm.errors import BitstreamError, ConfigurationError, InputError
 
-STRIDE, LATENT_STRIDE = 64, 16
-GUARD_BYTES_A_SYMBOL = 8
-"""Zeros given to the range decoder after a string: it checks no bounds, and a forged string must not run it beyond."""
+HYPER_STRIDE = 64
+"""Samples of a picture that one of the hyper-latent stands for."""
+
+RANGE_CODER_BYTES = 6
+"""What the range coder's last state takes beyond the bits of the symbols, on average."""
+
+LARGEST_PIXELS = 2**26
+"""Of a coded picture, so that a forged header cannot ask for much memory: twelve times the mosaic of an 800x1200
+input's finest scale."""
+
+
+class _Network:
+    """A loaded network, prepared for coding.
+
+    `digest` is of its weights and of the tables that this machine computed from them.
+    """
+
+    def __init__(self, loaded: LoadedModel, precision: str, device: str):
+        self._model, self._architecture = loaded.model.to(device), loaded.architecture
+        self.stride = loaded.architecture.stride
+        self.transforms = Transforms(self._model, precision)
+        self._coders: dict[bool, LatentCoder] = {}
+        tables = self.coder(False).tables_digest()
+        self.digest = zlib.crc32(tables, int.from_bytes(loaded.digest, "little")).to_bytes(4, "little")
+
+    def coder(self, portable: bool) -> LatentCoder:
+        """The entropy coder with predictions in double or in single precision, made when first asked for."""
+        if portable not in self._coders:
+            self._coders[portable] = LatentCoder(self._model, self._architecture.latent_channels, portable)
+        return self._coders[portable]
 
 
 class LearnedCodec:
@@ -28,31 +55,48 @@ class LearnedCodec:
     Parameters
     ----------
     family : str
-        "cheng2020-attn" or "elic".
+        "cheng2020-attn", "elic" or "lic-tcm".
     files : mapping of int to (Path, str or None)
         Of every point, by ascending rate: its weights, and what their checksum must begin with, if known. Loaded when
         first used.
     architecture : Architecture, optional
         For weights that do not describe themselves.
+    portable : bool
+        Whether what the entropy coder needs is predicted in double precision, so that streams decode on every device
+        and with any number of threads. Else it is in single precision, which is faster, and streams decode where the
+        device, the processor type, the library versions and the number of threads are those of the encoder.
+    precision : str
+        Of the transforms, "float32" or "bfloat16".
+    device : str
+        torch's name of it.
     """
 
     layout = "rgb"
 
     def __init__(
-        self, family: str, files: Mapping[int, tuple[Path, str | None]], architecture: Architecture | None = None
+        self,
+        family: str,
+        files: Mapping[int, tuple[Path, str | None]],
+        architecture: Architecture | None = None,
+        portable: bool = True,
+        precision: str = "float32",
+        device: str = "cpu",
     ):
         if not files:
             raise ConfigurationError(f"{family}: no weights are configured; name a file for every point")
+        if precision not in PRECISIONS:
+            raise ConfigurationError(f"{family}: unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
         self.name = family
+        self.portable, self.precision, self.device = portable, precision, device
         self.points = tuple(sorted(files))
         self._files = dict(files)
         self._architecture = architecture
-        self._loaded: dict[int, LoadedModel] = {}
+        self._networks: dict[int, _Network] = {}
 
     def warm_up(self) -> None:
         """Load the networks of all points now, so that unusable weights are found before a long stage."""
         for point in self.points:
-            self._model(point)
+            self._network(point)
 
     def encode(self, picture: Picture, point: int, **guidance: object) -> bytes:
         """Code a picture with the network of a point.
@@ -60,7 +104,7 @@ class LearnedCodec:
         Parameters
         ----------
         picture : Picture
-            Layout "rgb", 8 or 16 bit; continued by replication to multiples of 64.
+            Layout "rgb", 8 or 16 bit; continued by replication to multiples of 64, or 128 in LIC-TCM.
         point : int
             Index of the network.
 
@@ -79,14 +123,22 @@ class LearnedCodec:
         if picture.layout != "rgb" or picture.bit_depth not in (8, 16):
             form = f"{picture.bit_depth}-bit {picture.layout}"
             raise InputError(f"{self.name} codes rgb pictures of 8 or 16 bit, not {form}")
-        loaded = self._model(point)
-        with _deterministic():
-            strings = _compress(loaded.model, _padded_tensor(picture))
-        return write_learned(
-            LearnedStream(
-                self.name, point, loaded.digest, picture.bit_depth, picture.height, picture.width, tuple(strings)
-            )
-        )
+        if picture.pixels > LARGEST_PIXELS:
+            raise InputError(f"{self.name} codes pictures of up to {LARGEST_PIXELS} pixels: cut or scale the picture")
+        network = self._network(point)
+        with torch.inference_mode():
+            latent = network.transforms.analyse(self._padded(picture, network.stride))
+            coded, _ = network.coder(self.portable).encode(latent)
+        return self._stream(network, point, picture, coded)
+
+    def size_bytes(self, picture: Picture, point: int) -> float:
+        """About how many bytes `encode` would give, without entropy coding."""
+        network = self._network(point)
+        coder = network.coder(self.portable)
+        with torch.inference_mode():
+            bits = coder.size_bits(network.transforms.analyse(self._padded(picture, network.stride)))
+        empty = CodedLatent(b"", (), (0,) * (coder.slices + 1))
+        return len(self._stream(network, point, picture, empty)) + RANGE_CODER_BYTES + bits / 8
 
     def decode(self, stream: bytes) -> Picture:
         """Decode a stream of this codec.
@@ -101,79 +153,61 @@ class LearnedCodec:
             raise BitstreamError(f"a stream of {parsed.family}, not of {self.name}; name the codec that made it")
         if parsed.point not in self.points:
             raise BitstreamError(f"made with point {parsed.point}, but {self.name} has {self._known()} here")
-        loaded = self._model(parsed.point)
-        if loaded.digest != parsed.digest:
+        if parsed.height * parsed.width > LARGEST_PIXELS:
+            raise BitstreamError(f"the stream's header says {parsed.width}x{parsed.height}: it is no stream of ours")
+        network = self._network(parsed.point)
+        if network.digest != parsed.digest:
             raise BitstreamError(
                 f"made with weights {parsed.digest.hex()}, but {self._files[parsed.point][0]} is "
-                f"{loaded.digest.hex()}; use the weights that the encoder used"
+                f"{network.digest.hex()}; use the weights that the encoder used"
             )
-        with _deterministic():
-            samples = _decompress(loaded.model, parsed.strings, parsed.height, parsed.width)
+        coded = CodedLatent(parsed.string, parsed.sides, parsed.checks)
+        height, width = (
+            -(-side // network.stride) * network.stride // HYPER_STRIDE for side in (parsed.height, parsed.width)
+        )
+        with torch.inference_mode():
+            latent = network.coder(parsed.portable).decode(coded, height, width)
+            samples = network.transforms.synthesise(latent.float())
         return _picture(samples, parsed.height, parsed.width, parsed.bit_depth)
 
-    def _model(self, point: int) -> LoadedModel:
+    def _stream(self, network: _Network, point: int, picture: Picture, coded: CodedLatent) -> bytes:
+        return write_learned(
+            LearnedStream(
+                self.name,
+                point,
+                network.digest,
+                self.portable,
+                picture.bit_depth,
+                picture.height,
+                picture.width,
+                coded.string,
+                coded.sides,
+                coded.checks,
+            )
+        )
+
+    def _network(self, point: int) -> _Network:
         if point not in self.points:
             raise ConfigurationError(f"{self.name} has {self._known()}, not point {point}")
-        if point not in self._loaded:
+        if point not in self._networks:
             path, sha256 = self._files[point]
             loaded = load_model(path, self._architecture, sha256)
             if loaded.architecture.family != self.name:
                 raise ConfigurationError(f"{path}: weights of {loaded.architecture.family}, not of {self.name}")
-            self._loaded[point] = loaded
-        return self._loaded[point]
+            self._networks[point] = _Network(loaded, self.precision, self.device)
+        return self._networks[point]
+
+    def _padded(self, picture: Picture, stride: int) -> torch.Tensor:
+        """(1, 3, H, W) in [0, 1], H and W multiples of the stride, continued by replication below and to the right."""
+        samples = np.stack(picture.planes).astype(np.float32) / np.float32(2**picture.bit_depth - 1)
+        padding = ((0, 0), (0, -picture.height % stride), (0, -picture.width % stride))
+        return torch.from_numpy(np.pad(samples, padding, mode="edge"))[None].to(self.device)
 
     def _known(self) -> str:
         return f"points {', '.join(map(str, self.points))}"
 
 
-@contextmanager
-def _deterministic() -> Iterator[None]:
-    """One thread and no autograd: the order of additions, and so the coded bytes, depend on no setting of torch."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _padded_tensor(picture: Picture) -> torch.Tensor:
-    """(1, 3, H, W) in [0, 1], H and W multiples of `STRIDE`, continued by replication to the bottom and the right."""
-    samples = np.stack(picture.planes).astype(np.float32) / np.float32(2**picture.bit_depth - 1)
-    padding = ((0, 0), (0, -picture.height % STRIDE), (0, -picture.width % STRIDE))
-    return torch.from_numpy(np.pad(samples, padding, mode="edge"))[None]
-
-
 def _picture(samples: torch.Tensor, height: int, width: int, bit_depth: int) -> Picture:
     dtype = np.uint8 if bit_depth == 8 else np.uint16
-    scaled = torch.round(samples[0, :, :height, :width].clamp(0, 1) * (2**bit_depth - 1)).numpy().astype(dtype)
+    scaled = torch.round(samples[0, :, :height, :width].clamp(0, 1) * (2**bit_depth - 1)).cpu().numpy().astype(dtype)
     return Picture(tuple(np.ascontiguousarray(plane) for plane in scaled), "rgb", bit_depth)
-
-
-def _compress(model: CompressionModel, samples: torch.Tensor) -> list[bytes]:
-    """The strings of a picture: those of the latent, then that of the hyper-latent."""
-    if not isinstance(model, Cheng2020Attention):
-        return [string for (string,) in model.compress(samples)["strings"]]
-    latent = model.g_a(samples)
-    hyper_latent = model.h_a(latent)
-    strings = model.entropy_bottleneck.compress(hyper_latent)
-    decoded = model.entropy_bottleneck.decompress(strings, hyper_latent.shape[-2:])
-    return [LatentCoder(model).encode(latent, model.h_s(decoded)), strings[0]]
-
-
-def _decompress(model: CompressionModel, strings: Sequence[bytes], height: int, width: int) -> torch.Tensor:
-    """Decoded samples (1, 3, H, W) of the padded picture."""
-    hyper_shape = (-(-height // STRIDE), -(-width // STRIDE))
-    rows, columns = (side * (STRIDE // LATENT_STRIDE) for side in hyper_shape)
-    serial = isinstance(model, Cheng2020Attention)
-    groups = (model.M,) if serial else model.latent_codec.y.groups
-    expected = 2 if serial else 2 * len(groups) + 1
-    if len(strings) != expected:
-        raise BitstreamError(f"the stream has {len(strings)} parts where the network has {expected}")
-    guarded = [string + bytes(GUARD_BYTES_A_SYMBOL * max(groups) * rows * columns) for string in strings]
-    if not serial:
-        shape = {"y": [(group, rows, columns) for group in groups], "hyper": hyper_shape}
-        return model.decompress([[string] for string in guarded], shape)["x_hat"]
-    hyper_parameters = model.h_s(model.entropy_bottleneck.decompress([guarded[1]], hyper_shape))
-    return model.g_s(LatentCoder(model).decode(guarded[0], hyper_parameters))
