@@ -294,6 +294,4 @@ def _stage(channels: int, head_width: int, window: int = WINDOW) -> list[nn.Modu
 
 def _context(inputs: int, inner_channels: Sequence[int], outputs: int) -> nn.Sequential:
     wide, narrow = inner_channels
-    return nn.Sequential(
-        conv3x3(inputs, wide), nn.GELU(), conv3x3(wide, narrow), nn.GELU(), conv3x3(narrow, outputs)
-    )
+    return nn.Sequential(conv3x3(inputs, wide), nn.GELU(), conv3x3(wide, narrow), nn.GELU(), conv3x3(narrow, outputs))
