@@ -1,5 +1,6 @@
 # make demo    the whole pipeline on the embedded scenes; ends by naming the report
 # make demo-encoders  our own AVC and HEVC encoders with IDSE on the same scenes
+# make demo-learned   ELIC and LIC-TCM of pictures and of features on the same scenes
 # make test    the tests;  make check: formatting, lint, schemas;  make test-all: with the slow tests
 # make real    studies on real COCO pictures, where the validation data lies beside the checkout
 # The first of these that is of a version that the locked packages have wheels for.
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE = flock -n -E 75 results/.lock $(BIN)/snakemake --nolock --cores $(CORES)
 
-.PHONY: demo demo-encoders test test-all check real retrain lock clean env test-env docs bench bench-avc bench-hevc bench-idse bench-matrix
+.PHONY: demo demo-encoders demo-learned test test-all check real retrain lock clean env test-env docs bench bench-avc bench-hevc bench-idse bench-matrix bench-learned
 
 demo: env
 	@mkdir -p results
@@ -19,6 +20,10 @@ demo: env
 demo-encoders: env
 	@mkdir -p results
 	@$(SNAKEMAKE) --configfile config/demo.yaml config/encoders.yaml || $(call explain)
+
+demo-learned: env
+	@mkdir -p results
+	@$(SNAKEMAKE) --configfile config/demo.yaml config/learned.yaml || $(call explain)
 
 real: env
 	@mkdir -p results
@@ -47,13 +52,16 @@ docs: test-env
 	$(BIN)/python -m cfm.documentation
 
 # Benchmarks print a table and write results/bench/<topic>.json; let nothing else run meanwhile.
-bench: bench-avc bench-hevc bench-matrix bench-idse
+bench: bench-avc bench-hevc bench-learned bench-matrix bench-idse
 
 bench-avc: test-env
 	$(BIN)/python -m tests.benchmarks.bench_avc
 
 bench-hevc: test-env
 	$(BIN)/python -m tests.benchmarks.bench_hevc
+
+bench-learned: test-env
+	$(BIN)/python -m tests.benchmarks.bench_learned
 
 # The whole image coding study on the validation data beside the checkout; goes on where it was stopped.
 bench-idse: test-env

@@ -85,7 +85,9 @@ def test_every_codec_is_made_once_before_the_run(demo):
 
 def test_retraining_makes_every_shipped_model(demo, retrain):
     assert Readiness(retrain).files == []
-    shipped = {str(Path(file).parent.relative_to("workflow/models/demo")) for file in Readiness(demo).files}
+    learned = ReportPlan(parse_configuration(merge(read("demo.yaml"), read("learned.yaml"))), REPOSITORY)
+    files = Readiness(demo).files + Readiness(learned).files
+    shipped = {str(Path(file).parent.relative_to("workflow/models/demo")) for file in files}
     made = {str(Path(manifest).parent.relative_to("results/retrain/shipped")) for manifest in retrain.shipped_models()}
     assert made == shipped
 
@@ -122,10 +124,12 @@ def published(tmp_path):
 def test_published_weights_are_fetched_or_used_where_they_are(published, tmp_path):
     plan = ReportPlan(parse_configuration(published), REPOSITORY)
     folder = "results/demo/models/checkpoints"
+    coding = {"portable": True, "precision": "float32", "device": "auto"}
     elic = plan.codec("feature_coding", "elic")
     assert elic == {
         "name": "elic",
         "weights": {0: f"{folder}/elic-0123456789ab.pth", 1: str(tmp_path / "b.pth")},
+        **coding,
     }
     assert plan.codec_weights("feature_coding", "elic", "", 0) == [elic["weights"][0]]
     assert plan.checkpoint_source("elic-0123456789ab.pth") == {"family": "elic", **ADDRESS}
@@ -137,6 +141,7 @@ def test_published_weights_are_fetched_or_used_where_they_are(published, tmp_pat
     assert distilled == {
         "name": "cheng2020-attn",
         "weights": {2: "results/demo/models/distillation/none/2.safetensors"},
+        **coding,
     }
     assert plan.phi("elic")["values"] == {0: 1, 1: 2}
     assert plan.trained_codecs() == ["tcm"]

@@ -20,7 +20,7 @@ from cfm.provenance import atomic_path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SCHEMA = REPOSITORY / "workflow/schemas/config.schema.json"
-AFTER_DEMO = ("retrain.yaml", "encoders.yaml")  # configurations that go after demo.yaml
+AFTER_DEMO = ("retrain.yaml", "encoders.yaml", "learned.yaml")  # configurations that go after demo.yaml
 PAGE = REPOSITORY / "config/README.md"
 INTRODUCTION = """# Configuration
 
@@ -33,6 +33,7 @@ Unknown keys are refused. Several files can be named after `--configfile`: later
 | `demo.yaml` | every stage on embedded synthetic scenes, in minutes on two cores; the default |
 | `retrain.yaml` | put after `demo.yaml`: trains every model that the demo ships |
 | `encoders.yaml` | put after `demo.yaml`: our own AVC and HEVC encoders with IDSE on the demo's scenes |
+| `learned.yaml` | put after `demo.yaml`: ELIC and LIC-TCM for pictures and for features, beside the demo's codecs |
 | `coco2017.yaml` | the papers' settings: COCO 2017, torchvision's ResNet-50-FPN networks |
 | `imagenet.yaml` | classification of ImageNet's validation pictures by torchvision's ResNet-50 |
 

@@ -257,6 +257,8 @@ class Plan:
             if section.models.folder:
                 architecture = section.models.architecture(arguments["name"])
                 arguments["architecture"] = {key: value for key, value in architecture.items() if key != "family"}
+            arguments |= {"portable": section.models.portable, "precision": section.models.precision}
+            arguments["device"] = self.configuration.device
         return arguments
 
     def codec_code(self, script: str, study: str, name: str, *specs: str, without: tuple[str, ...] = ()) -> str:

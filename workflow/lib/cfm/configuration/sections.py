@@ -206,6 +206,15 @@ class LearnedModels(Section):
         description="λ of `λ·255²·MSE + bpp`, one a point, ascending; needed with `folder`, and in the feature coding "
         "study, whose rate–φ model is fitted on them.",
     )
+    portable: bool = Field(
+        True,
+        description="Predict what the entropy coder needs in double precision, so that streams decode on every device. "
+        "`false` is faster, and streams decode on the same processor type, libraries and number of threads alone; a "
+        "checksum tells where they do not.",
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="Of the transforms; `bfloat16` is faster on processors and GPUs that have it."
+    )
     train: CodecTraining | None = Field(None, description="Training, used with `folder: train`.")
 
     @model_validator(mode="after")

@@ -49,8 +49,8 @@ class Configuration(Section):
                 raise ValueError(f"distillation.base: {self.distillation.base!r} downsamples; name one that does not")
             if self.distillation.lagrangians != sorted(set(self.distillation.lagrangians)):
                 raise ValueError("distillation.lagrangians must ascend")
-            if len(self.distillation.lagrangians) > len(base.points):
-                raise ValueError("distillation.lagrangians has more values than its base codec has points")
+            if not 2 <= len(self.distillation.lagrangians) <= len(base.points):
+                raise ValueError("distillation.lagrangians needs 2 values or more, and no more than its base has points")
         return self
 
     def named_tasks(self) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from cfm.codecs.learned.entropy import CodedLatent, LatentCoder
 from cfm.codecs.learned.transforms import PRECISIONS, Transforms
 from cfm.codecs.learned.weights import LoadedModel, load_model
 from cfm.codecs.picture import Picture
+from cfm.device import resolve_device
 from cfm.errors import BitstreamError, ConfigurationError, InputError
 
 HYPER_STRIDE = 64
@@ -68,7 +69,7 @@ class LearnedCodec:
     precision : str
         Of the transforms, "float32" or "bfloat16".
     device : str
-        torch's name of it.
+        "auto", "cpu", "cuda" or "cuda:<index>".
     """
 
     layout = "rgb"
@@ -87,7 +88,7 @@ class LearnedCodec:
         if precision not in PRECISIONS:
             raise ConfigurationError(f"{family}: unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
         self.name = family
-        self.portable, self.precision, self.device = portable, precision, device
+        self.portable, self.precision, self.device = portable, precision, str(resolve_device(device))
         self.points = tuple(sorted(files))
         self._files = dict(files)
         self._architecture = architecture
