@@ -22,7 +22,7 @@ COLUMNS = "iteration,loss,rate_bpp,distortion,learning_rate\n"
 
 def model(weights, log="", **fields):
     identity = {"study": "feature_coding", "codec": "elic", "weighting": "", "point": 0, "lambda_": 0.5}
-    return {**identity, "weights": str(weights), "log": str(log), "initial": "", **fields}
+    return {**identity, "weights": str(weights), "log": str(log), "initial": "", "origin": "", **fields}
 
 
 def manifest(folder, **entry):
@@ -34,9 +34,8 @@ def manifest(folder, **entry):
 def test_a_log_of_the_run_is_read_whole(tmp_path):
     log = tmp_path / "0.csv"
     log.write_text(COLUMNS + "20,3.5,0.5,6,0.1\n40,1.75,0.25,3,0.1\n")
-    training = read_training(
-        model(tmp_path / "0.safetensors", log, initial="results/x/models/codecs/elic/3.safetensors")
-    )
+    origin = {"initial": "results/x/models/codecs/elic/3.safetensors", "origin": "this run"}
+    training = read_training(model(tmp_path / "0.safetensors", log, **origin))
     assert training.steps == (Step(20, 3.5, 0.5, 6), Step(40, 1.75, 0.25, 3))
     assert (training.iterations, training.origin, training.initial) == (40, "this run", "elic/3.safetensors")
     assert read_training(model(tmp_path / "0.safetensors", log)).initial == "random weights"
@@ -68,7 +67,7 @@ def test_where_there_is_no_log_there_is_none(tmp_path):
     for text in ("[1, 2]", '{"models": [1]}', '{"models": {"0.safetensors": "x"}}', "not JSON"):
         (tmp_path / "foreign.json").write_text(text)
         assert not has_log(tmp_path / "foreign.json", "0.safetensors")
-    assert read_training(model("0.safetensors")).steps == ()
+    assert read_training(model("0.safetensors", origin="elsewhere"))[-4:] == ((), None, "elsewhere", "")
 
 
 def test_a_training_ends_with_the_mean_of_its_last_tenth():
@@ -163,6 +162,7 @@ def test_trained_models_have_the_logs_that_the_run_will_write():
     assert initial["distillation", 1] == "results/retrain/models/codecs/cheng2020-attn/1.safetensors"
     assert initial["image_coding", 3] == ""
     assert initial["image_coding", 0].endswith("cheng2020-attn/3.safetensors")
+    assert {row["origin"] for row in trained} == {"this run"}
 
 
 def test_models_without_a_manifest_have_no_figure(tmp_path, monkeypatch):
@@ -170,3 +170,13 @@ def test_models_without_a_manifest_have_no_figure(tmp_path, monkeypatch):
     plan = plan_of("demo.yaml")
     assert plan.training_figures() == []
     assert [row["log"] for row in plan.learned_models() if row["codec"] == "elic"] == [""] * 4
+
+
+def test_published_weights_are_named_with_their_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plan = plan_of("coco2017.yaml")
+    published = [row for row in plan.learned_models() if row["study"] == "image_coding"]
+    assert published[2]["origin"] == "compressai's zoo, mse, quality 3"
+    rows = training_rows([read_training(row) for row in published]).rows
+    assert rows[0][3:9] == ("", "", "", "", "compressai's zoo, mse, quality 1", "")
+    assert "image_coding-cheng2020-attn" not in training_figures(plan)

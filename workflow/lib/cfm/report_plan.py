@@ -183,30 +183,48 @@ class ReportPlan(AnalysisPlan):
         """The set of a name."""
         return next(models for models in self.model_sets() if models.name == name)
 
-    def models_of(self, models: ModelSet) -> list[dict[str, Any]]:
-        """The models of a set: where each is, what it was trained for, where its log is and what it started from.
-
-        `log` is the CSV where the run trains it, else a manifest that has its log, else empty.
-        """
-        section, distillation = self.section(models.study, models.codec), self.configuration.distillation
+    def trains(self, models: ModelSet) -> bool:
+        """Whether the run trains the models of a set."""
         distilled = models.study == "distillation"
-        trained = (distillation if distilled else section.models).folder == "train"
+        trained = self.configuration.distillation if distilled else self.section(models.study, models.codec).models
+        return trained.folder == "train"
+
+    def models_of(self, models: ModelSet) -> list[dict[str, Any]]:
+        """The models of a set, one a point: see `Training` and `read_training`, which take what stands here.
+
+        `log` is the CSV where the run trains the model, else a manifest that has its log, else empty; `lambda_` is None
+        where nothing tells; `origin` is empty where the manifest tells, if any does.
+        """
+        section, distilled = self.section(models.study, models.codec), models.study == "distillation"
         lagrangians = dict(enumerate(section.models.known_lagrangians))
         if distilled:
-            lagrangians = dict(zip(section.points, distillation.lagrangians, strict=False))
+            lagrangians = dict(zip(section.points, self.configuration.distillation.lagrangians, strict=False))
         rows = []
         for point in section.points:
             [weights] = self.codec_weights(*models, point)
-            log, initial = str(Path(weights).with_name(MANIFEST_NAME)), []
-            if trained:
-                log = weights.removesuffix("safetensors") + "csv"
-                base = ModelSet("image_coding", models.codec, "")
-                initial = self.codec_weights(*base, point) if distilled else self.codec_initial(models.codec, point)
-            elif not has_log(log, Path(weights).name):
-                log = ""
-            origin = {"weights": weights, "log": log, "initial": first(initial) or ""}
-            rows.append({**models._asdict(), "point": point, "lambda_": lagrangians.get(point), **origin})
+            row = {**models._asdict(), "point": point, "lambda_": lagrangians.get(point), "weights": weights}
+            training = self.own_training if self.trains(models) else self.past_training
+            rows.append(row | training(models, point, weights))
         return rows
+
+    def own_training(self, models: ModelSet, point: int, weights: str) -> dict[str, str]:
+        """Log, initial weights and origin of a model that the run trains."""
+        if models.study == "distillation":
+            initial = self.codec_weights("image_coding", models.codec, "", point)
+        else:
+            initial = self.codec_initial(models.codec, point)
+        log = weights.removesuffix("safetensors") + "csv"
+        return {"log": log, "initial": first(initial) or "", "origin": "this run"}
+
+    def past_training(self, models: ModelSet, point: int, weights: str) -> dict[str, str]:
+        """Log and origin of a model that is there before the run, or that it fetches."""
+        manifest, origin = str(Path(weights).with_name(MANIFEST_NAME)), ""
+        if models.study != "distillation" and not self.section(models.study, models.codec).models.folder:
+            source = self.checkpoint(models.study, models.codec, point).source
+            zoo = "compressai's zoo, {zoo}, quality {quality}" if "zoo" in source else ""
+            origin = zoo.format(**source) or source.get("url", "")
+        log = manifest if has_log(manifest, Path(weights).name) else ""
+        return {"log": log, "initial": "", "origin": origin}
 
     def learned_models(self) -> list[dict[str, Any]]:
         """All learned models of the run."""

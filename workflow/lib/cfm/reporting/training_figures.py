@@ -42,8 +42,12 @@ def training_curves(trainings: Sequence[Training], study: str) -> Figure:
             rates = [step.rate_bpp for step in steps]
             distortions = [step.distortion if distilled else psnr_db(step.distortion) for step in steps]
             for panel, values, found in zip(axes, (rates, distortions), labels, strict=True):
-                panel.plot([step.iteration for step in steps], values, lw=1.4, color=colour)
-                found.append(Label(f"λ = {training.lambda_:g}", values[-1], colour))
+                panel.plot(
+                    [step.iteration for step in steps], values, "-" if len(steps) > 1 else ".", lw=1.4, color=colour
+                )
+                found.append(
+                    Label(f"λ = {training.lambda_:g}" if training.lambda_ else "λ unknown", values[-1], colour)
+                )
         for panel, name, found, decibels in zip(axes, names, labels, (False, not distilled), strict=True):
             panel.set(xlabel="iteration", ylabel=name)
             _spread_out(panel, panel.xaxis)

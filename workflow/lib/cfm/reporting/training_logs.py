@@ -72,7 +72,8 @@ def read_training(model: Mapping[str, Any]) -> Training:
     Parameters
     ----------
     model : mapping
-        As `ReportPlan.models_of` gives it: the first fields of a `Training`, `log` and `initial`, files or empty.
+        As `ReportPlan.models_of` gives it: the first fields of a `Training`, `log` and `initial`, files or empty, and
+        `origin`, in words or empty.
 
     Raises
     ------
@@ -80,20 +81,20 @@ def read_training(model: Mapping[str, Any]) -> Training:
         If a log is none.
     """
     log = Path(model["log"])
-    plain = Training(*(model[name] for name in IDENTITY))
+    plain = Training(*(model[name] for name in IDENTITY), origin=model["origin"])
     if not model["log"]:
         return plain
     if log.suffix == ".csv":
         with open(log, newline="", encoding="utf-8") as file:
             steps = _steps(log, csv.DictReader(file))
-        return plain._replace(steps=steps, iterations=_last(steps), origin="this run", initial=_initial(model))
+        return plain._replace(steps=steps, iterations=_last(steps), initial=_initial(model))
     entry = _entry(log, Path(model["weights"]).name)
     settings, steps = entry.get("settings", {}), _steps(log, entry.get("log", []))
     return plain._replace(
         lambda_=settings.get("lambda_", plain.lambda_),
         steps=steps,
         iterations=settings.get("iterations", _last(steps)),
-        origin="; ".join(str(entry[key]) for key in ("data", "command") if entry.get(key)),
+        origin=plain.origin or "; ".join(str(entry[key]) for key in ("data", "command") if entry.get(key)),
         initial=_initial(entry) if "initial" in entry else "",
     )
 
