@@ -267,7 +267,7 @@ def test_other_weights_and_other_families_are_told(folder, tmp_path):
         make_codec("elic", weights={0: folder / "elic" / "1.safetensors"}).decode(stream)
     with pytest.raises(BitstreamError, match="point 0"):
         codec_of(folder, "elic", (1,)).decode(stream)
-    with pytest.raises(ConfigurationError, match="not of elic"):
+    with pytest.raises(WeightsError, match="not of elic"):
         make_codec("elic", weights={0: folder / "cheng2020-attn" / "0.safetensors"}).warm_up()
 
 

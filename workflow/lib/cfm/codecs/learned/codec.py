@@ -192,9 +192,7 @@ class LearnedCodec:
             raise ConfigurationError(f"{self.name} has {self._known()}, not point {point}")
         if point not in self._networks:
             path, sha256 = self._files[point]
-            loaded = load_model(path, self._architecture, sha256)
-            if loaded.architecture.family != self.name:
-                raise ConfigurationError(f"{path}: weights of {loaded.architecture.family}, not of {self.name}")
+            loaded = load_model(path, self._architecture, sha256, self.name)
             self._networks[point] = _Network(loaded, self.precision, self.device)
         return self._networks[point]
 
