@@ -70,7 +70,7 @@ def test_addresses_and_files_are_coded_with_and_distilled(checkout, weights, add
     distillation = {
         "tasks": ["detection"],
         "weightings": ["none"],
-        "lagrangians": [0.5],
+        "lagrangians": [0.5, 1.0],
         "folder": "train",
         "train": {"iterations": 1, "batch": 1},
     }
