@@ -1,0 +1,70 @@
+"""Streams that were coded with other instructions and another number of threads decode all the same."""
+
+import os
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import pytest
+from tests.codecs.test_learned_codec import spread
+
+from cfm.codecs.learned.architecture import Architecture
+from cfm.codecs.learned.training import initial_model
+from cfm.codecs.learned.weights import save_weights
+
+REPOSITORY = Path(__file__).parents[2]
+ENVIRONMENTS = list(product(("default", "avx2", "avx512"), (1, 2)))
+# Wide enough that sums are vectorised and split among threads otherwise.
+ARCHITECTURES = (
+    Architecture("cheng2020-attn", 32),
+    Architecture("elic", 48, 64),
+    Architecture("lic-tcm", 32, 60),
+)
+
+
+def run(action, folder, capability, threads, count):
+    environment = os.environ | {"ATEN_CPU_CAPABILITY": capability, "OMP_NUM_THREADS": str(threads)}
+    environment["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "workflow/lib")])
+    command = [sys.executable, "-m", "tests.codecs.portable_worker", action, str(threads), str(folder), str(count)]
+    done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def write_models(folder):
+    for architecture in ARCHITECTURES:
+        model = spread(initial_model(architecture, 5, None))
+        save_weights(folder / f"{architecture.family}.safetensors", model, architecture)
+
+
+def mismatches(folder, encoders, decoders, count):
+    """Lines of streams that do not decode, and pairs of environments whose pictures differ by more than rounding."""
+    wrong = []
+    for encoder in encoders:
+        run("encode", folder, *encoder, count)
+        sums = []
+        for decoder in decoders:
+            lines = [line.split(maxsplit=2) for line in run("decode", folder, *decoder, count)]
+            assert len(lines) == count * len(ARCHITECTURES)
+            wrong += [(encoder, decoder, line) for line in lines if not line[2].isdigit()]
+            sums.append([int(line[2]) for line in lines if line[2].isdigit()])
+        if not wrong:
+            samples = 3 * 96 * 128
+            worst = max(abs(a - b) / samples for other in sums[1:] for a, b in zip(sums[0], other, strict=True))
+            if worst > 1:  # mean step of 16 bits
+                wrong.append((encoder, worst))
+    return wrong
+
+
+def test_streams_of_two_environments_decode_in_each_other(tmp_path):
+    write_models(tmp_path)
+    ends = [("default", 1), ("avx512", 2)]
+    assert mismatches(tmp_path, ends, ends, 4) == []
+
+
+@pytest.mark.slow
+def test_two_hundred_mosaics_decode_in_every_environment(tmp_path):
+    """200 mosaics of three families, each coded in six environments and decoded in all six: 7,200 a family."""
+    write_models(tmp_path)
+    assert mismatches(tmp_path, ENVIRONMENTS, ENVIRONMENTS, 200) == []
