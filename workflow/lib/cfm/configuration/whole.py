@@ -50,7 +50,7 @@ class Configuration(Section):
             if self.distillation.lagrangians != sorted(set(self.distillation.lagrangians)):
                 raise ValueError("distillation.lagrangians must ascend")
             if not 2 <= len(self.distillation.lagrangians) <= len(base.points):
-                raise ValueError("distillation.lagrangians needs 2 values or more, and no more than its base has points")
+                raise ValueError("distillation.lagrangians needs 2 values or more, and at most one a point of its base")
         return self
 
     def named_tasks(self) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ The results are the same to the bit. oneDNN has these operators; torch's own com
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 from types import MethodType
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from cfm.codecs.learned.backend import AttentionBlock, ResidualBlock, ResidualBottleneckBlock
+from cfm.codecs.learned.tcm import MixedBlock
 
 
 def fuse(module: nn.Module) -> None:
@@ -30,6 +32,9 @@ def fuse(module: nn.Module) -> None:
                 unit.forward = MethodType(_attention_unit, unit)
         elif isinstance(part, ResidualBlock) and part.skip is None:
             part.forward = MethodType(_residual_block, part)
+        elif isinstance(part, MixedBlock):
+            part.halves = [_half(part, first) for first in (True, False)]
+            part.forward = MethodType(_mixed_block, part)
 
 
 def _bottleneck(block: ResidualBottleneckBlock, x: Tensor) -> Tensor:
@@ -45,6 +50,26 @@ def _attention_unit(unit: nn.Module, x: Tensor) -> Tensor:
 def _residual_block(block: ResidualBlock, x: Tensor) -> Tensor:
     leaky = partial(_convolve, activation="leaky_relu", scalars=[block.leaky_relu.negative_slope])
     return leaky(block.conv2, leaky(block.conv1, x)).add_(x)
+
+
+def _half(block: MixedBlock, first: bool) -> tuple[nn.Conv2d, nn.Conv2d]:
+    """The 1x1 convolutions into and out of the first or the second half of a mixed block's channels."""
+    channels = block.conv1_1.out_channels // 2
+    own = slice(None, channels) if first else slice(channels, None)
+    into, out_of = copy.deepcopy(block.conv1_1), copy.deepcopy(block.conv1_2)
+    into.weight, into.bias = nn.Parameter(into.weight[own].clone(), False), nn.Parameter(into.bias[own].clone(), False)
+    out_of.weight = nn.Parameter(out_of.weight[:, own].clone(), False)
+    out_of.bias = out_of.bias if first else None
+    return into, out_of
+
+
+def _mixed_block(block: MixedBlock, x: Tensor) -> Tensor:
+    """The halves of the channels are computed apart, so that nothing is split or joined by copying."""
+    (into_local, from_local), (into_distant, from_distant) = block.halves
+    local = into_local(x)
+    local = block.conv_block(local).add_(local)
+    distant = block.trans_block(into_distant(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    return _convolve_and_add(from_distant, distant, _convolve_and_add(from_local, local, x))
 
 
 def _convolve(convolution: nn.Conv2d, x: Tensor, activation: str, scalars: list[float] | None = None) -> Tensor:
