@@ -19,6 +19,7 @@ import torch
 from tests.benchmarks.figures import Figure, at_most, report
 from tests.codecs.direct_tcm import DirectTcm
 from tests.codecs.portable_worker import mosaic
+from tests.codecs.test_learned_codec import spread
 from torch.nn import functional
 
 from cfm.codecs.learned.architecture import Architecture
@@ -63,8 +64,7 @@ class Ours:
 def spread_model(architecture: Architecture) -> CompressionModel:
     """A network with random weights whose latents are large."""
     model = initial_model(architecture, 1, None).eval().requires_grad_(False)
-    last = [module for module in model.g_a.modules() if isinstance(module, torch.nn.Conv2d) and module.stride == (2, 2)]
-    last[-1].weight.mul_(SPREAD)
+    spread(model, SPREAD)
     model.update(force=True)
     return model
 

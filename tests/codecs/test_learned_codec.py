@@ -30,10 +30,11 @@ ARCHITECTURES = {
 }
 
 
-def spread(model):
+def spread(model, factor=40):
     """Make an untrained network's latents large, so that its streams hold many symbols."""
+    halving = [part for part in model.g_a.modules() if isinstance(part, torch.nn.Conv2d) and part.stride == (2, 2)]
     with torch.no_grad():
-        list(model.g_a.parameters())[-2].mul_(40)
+        halving[-1].weight.mul_(factor)
     return model
 
 

@@ -14,7 +14,14 @@ from cfm.codecs.learned.training import initial_model
 from cfm.codecs.learned.weights import save_weights
 
 REPOSITORY = Path(__file__).parents[2]
-ENVIRONMENTS = list(product(("default", "avx2", "avx512"), (1, 2)))
+INSTRUCTIONS = {
+    "default": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
+    "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
+    "avx512": {"ATEN_CPU_CAPABILITY": "avx512"},
+}
+"""Of torch's own kernels and of the libraries that it calls."""
+
+ENVIRONMENTS = list(product(INSTRUCTIONS, (1, 2)))
 # Wide enough that sums are vectorised and split among threads otherwise.
 ARCHITECTURES = (
     Architecture("cheng2020-attn", 32),
@@ -24,7 +31,9 @@ ARCHITECTURES = (
 
 
 def run(action, folder, capability, threads, count):
-    environment = os.environ | {"ATEN_CPU_CAPABILITY": capability, "OMP_NUM_THREADS": str(threads)}
+    environment = (
+        os.environ | INSTRUCTIONS[capability] | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
+    )
     environment["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "workflow/lib")])
     command = [sys.executable, "-m", "tests.codecs.portable_worker", action, str(threads), str(folder), str(count)]
     done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False)
