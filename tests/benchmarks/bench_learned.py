@@ -6,6 +6,8 @@ on trained weights is measured with the demo's networks.
 
 from __future__ import annotations
 
+import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -19,7 +21,7 @@ import torch
 from tests.benchmarks.figures import Figure, at_most, report
 from tests.codecs.direct_tcm import DirectTcm
 from tests.codecs.portable_worker import mosaic
-from tests.codecs.test_learned_codec import spread
+from tests.codecs.test_learned_codec import damaged, spread
 from torch.nn import functional
 
 from cfm.codecs.learned.architecture import Architecture
@@ -40,6 +42,7 @@ LARGE_HEIGHT, LARGE_WIDTH = 1800, 3040  # mosaic of P2 of an 800x1200 input
 HOST_GIB = 16.0
 SHIPPED = Path("workflow/models/demo/codecs")
 PICTURES = Path("../shared/coco-mini/val2017")
+DAMAGED = 2000  # files a folder of models
 SPREAD = 20.0  # of random latents: about a bit a pixel
 Setting = tuple[bool, str]  # portable, precision of the transforms
 
@@ -140,11 +143,10 @@ def shipped() -> list[Figure]:
     """What bfloat16 and double precision change, and how good estimates are, on the demo's networks."""
     losses, costs, errors, slower = [], [], [], []
     for folder in sorted(SHIPPED.glob("*/manifest.json")):
-        name = folder.parent.name
-        family = next(family for family in ("cheng2020-attn", "elic", "lic-tcm") if name.startswith(family))
-        pictures = (
-            real_pictures(6) if name.endswith("pictures") or family == "cheng2020-attn" else list(map(mosaic, range(6)))
-        )
+        family = json.loads(folder.read_text())["family"]
+        # The feature codecs are named as their families are.
+        features = folder.parent.name in ("elic", "lic-tcm")
+        pictures = [mosaic(seed) for seed in range(6)] if features else real_pictures(6)
         weights = {int(path.stem): path for path in folder.parent.glob("*.safetensors")}
         codecs = [
             make_codec(family, weights=weights, portable=portable, precision=precision)
@@ -213,8 +215,36 @@ def portable_streams() -> list[Figure]:
     return [at_most(title, len(wrong), "streams", 0, COMMAND)]
 
 
+def damaged_files() -> list[Figure]:
+    """The worst that a damaged file does: seconds until its error, and memory that it makes the process take."""
+    from cfm.errors import BitstreamError
+
+    worst_s, before_mib = 0.0, peak_mib()
+    for folder in sorted(SHIPPED.glob("*/manifest.json")):
+        weights = {int(path.stem): path for path in folder.parent.glob("*.safetensors")}
+        codec = make_codec(json.loads(folder.read_text())["family"], weights=weights)
+        streams = [codec.encode(mosaic(point), point) for point in weights]
+        before_mib = max(before_mib, peak_mib())
+        for stream in damaged(streams, np.random.default_rng(1), DAMAGED):
+            started_s = time.perf_counter()
+            try:
+                codec.decode(stream)
+            except BitstreamError:
+                worst_s = max(worst_s, time.perf_counter() - started_s)
+    return [
+        at_most("damaged files: longest time to the error", worst_s, "s", 1.0, COMMAND),
+        at_most("damaged files: memory beyond what coding took", peak_mib() - before_mib, "MiB", 100, COMMAND),
+    ]
+
+
+def peak_mib() -> float:
+    """Peak resident memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 PARTS = {
     "times": lambda: [figure for family in PUBLISHED for figure in times(family)],
+    "damaged": damaged_files,
     "shipped": shipped,
     "memory": memory,
     "portable": portable_streams,

@@ -1,6 +1,9 @@
 """Training of learned codecs: sources, the loss, schedules, and a stopped training that ends as an unbroken one."""
 
 import csv
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -10,11 +13,21 @@ from PIL import Image
 from cfm.codecs.learned import training
 from cfm.codecs.learned.architecture import Architecture
 from cfm.codecs.learned.sources import PictureCrops, ShardCrops
-from cfm.codecs.learned.training import CodecTraining, initial_model, mean_squared_error_cost, train_codec
+from cfm.codecs.learned.training import (
+    PRECISIONS,
+    CodecTraining,
+    initial_model,
+    mean_squared_error_cost,
+    train_codec,
+)
 from cfm.codecs.learned.weights import load_model
 from cfm.errors import ConfigurationError, InputError, WeightsError
 
-ARCHITECTURES = [Architecture("cheng2020-attn", 8), Architecture("elic", 8, 12)]
+ARCHITECTURES = [
+    Architecture("cheng2020-attn", 8),
+    Architecture("elic", 8, 12),
+    Architecture("lic-tcm", 8, 16, (8, 8), (12, 8)),
+]
 
 
 @pytest.fixture
@@ -32,9 +45,12 @@ def run(folder, architecture, settings, source, initial=None):
     return paths
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda architecture: architecture.family)
-def test_a_stopped_training_ends_as_an_unbroken_one(tmp_path, shards, architecture, monkeypatch):
-    settings = CodecTraining(0.01, 5, batch=2, crop=64, checkpoint_every=2, seed=4)
+def test_a_stopped_training_ends_as_an_unbroken_one(tmp_path, shards, architecture, precision):
+    settings = CodecTraining(
+        0.01, 5, batch=2, crop=architecture.stride, checkpoint_every=2, seed=4, precision=precision
+    )
     whole = run(tmp_path / "whole", architecture, settings, shards)
 
     class Stopped(Exception):
@@ -56,6 +72,59 @@ def test_a_stopped_training_ends_as_an_unbroken_one(tmp_path, shards, architectu
     broken = run(tmp_path / "broken", architecture, settings, shards)
     assert broken[1].read_bytes() == whole[1].read_bytes()
     assert broken[2].read_text() == whole[2].read_text()
+
+
+def test_a_killed_process_is_continued_to_the_same_bytes(tmp_path, shards):
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "import torch\n"
+        "from cfm.codecs.learned.architecture import Architecture\n"
+        "from cfm.codecs.learned.sources import ShardCrops\n"
+        "from cfm.codecs.learned.training import CodecTraining, train_codec\n"
+        "torch.set_num_threads(1)\n"
+        "folder = Path(sys.argv[2])\n"
+        "settings = CodecTraining(0.01, 40, batch=2, crop=64, checkpoint_every=4, seed=4)\n"
+        "paths = (folder / 'checkpoint.pt', folder / 'weights.safetensors', folder / 'log.csv')\n"
+        "train_codec(Architecture('elic', 8, 12), settings, ShardCrops.of_folder(sys.argv[1]), *paths)\n"
+    )
+
+    def start(folder):
+        return subprocess.Popen([sys.executable, "-c", program, str(tmp_path), str(folder)], stderr=subprocess.DEVNULL)
+
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert start(whole).wait() == 0
+    process = start(broken)
+    while not (broken / "checkpoint.pt").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (broken / "weights.safetensors").exists()
+    assert start(broken).wait() == 0
+    for name in ("weights.safetensors", "log.csv"):
+        assert (broken / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_bfloat16_is_of_the_transforms_alone(shards):
+    """Weights, latents and likelihoods stay in single precision, and training in it learns as well."""
+    model = initial_model(ARCHITECTURES[1], 0, None)
+    pictures = torch.from_numpy(shards.crops(np.random.default_rng(0), 2, 64)).float() / 255
+    with torch.no_grad():
+        exact = model.g_a(pictures)
+        training._use_bfloat16(model.g_a, model.g_s)
+        rough = model.g_a(pictures)
+    assert rough.dtype == torch.float32
+    assert 0 < (rough - exact).abs().max() < 0.05 * exact.abs().max()
+    output = model(pictures)
+    assert {value.dtype for value in (output["x_hat"], *output["likelihoods"].values())} == {torch.float32}
+    mean_squared_error_cost(output, pictures, 0.01).loss.backward()
+    assert {parameter.grad.dtype for parameter in model.g_a.parameters()} == {torch.float32}
+
+
+def test_crops_fit_the_architecture(tmp_path, shards):
+    with pytest.raises(ConfigurationError, match="128"):
+        run(tmp_path, ARCHITECTURES[2], CodecTraining(0.01, 1, batch=1, crop=64), shards)
 
 
 def test_training_lowers_the_loss_and_leaves_the_global_generator(tmp_path, shards, monkeypatch):

@@ -7,7 +7,7 @@ import math
 import os
 import pickle
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -259,7 +259,8 @@ def _step(
         raise WeightsError("the training diverged (the loss is not finite); lower its learning rate")
     # On processors with AVX2 alone, oneDNN's weight gradient of 1x1 convolutions hangs, aborts or differs from run to
     # run (torch 2.14.0).
-    with torch.backends.mkldnn.flags(enabled=torch.backends.cpu.get_cpu_capability() != "AVX2"):
+    affected = torch.backends.cpu.get_cpu_capability() == "AVX2"
+    with torch.backends.mkldnn.flags(enabled=False) if affected else nullcontext():
         cost.loss.backward()
     torch.nn.utils.clip_grad_norm_(optimizers[0].param_groups[0]["params"], clip_norm)
     optimizers[0].step()
