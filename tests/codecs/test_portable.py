@@ -26,7 +26,7 @@ ENVIRONMENTS = list(product(INSTRUCTIONS, (1, 2)))
 ARCHITECTURES = (
     Architecture("cheng2020-attn", 32),
     Architecture("elic", 48, 64),
-    Architecture("lic-tcm", 32, 60),
+    Architecture("lic-tcm", 16, 40),
 )
 
 
