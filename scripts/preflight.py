@@ -50,7 +50,7 @@ def preflight(
         progress.step()
     for arguments in learned:
         weights = {int(point): path for point, path in arguments["weights"].items()}  # JSON's keys are strings
-        make_codec(**arguments | {"weights": weights}).warm_up()
+        make_codec(**arguments | {"weights": weights, "device": "cpu"}).warm_up()  # no GPU where jobs are submitted
         progress.step()
     for initial in initials:
         load_model(initial["path"], Architecture(**initial["architecture"]))

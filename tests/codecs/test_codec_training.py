@@ -112,7 +112,7 @@ def test_bfloat16_is_of_the_transforms_alone(shards):
     pictures = torch.from_numpy(shards.crops(np.random.default_rng(0), 2, 64)).float() / 255
     with torch.no_grad():
         exact = model.g_a(pictures)
-        training._use_bfloat16(model.g_a, model.g_s)
+        training._use_bfloat16([*model.g_a, *model.g_s])
         rough = model.g_a(pictures)
     assert rough.dtype == torch.float32
     assert 0 < (rough - exact).abs().max() < 0.05 * exact.abs().max()

@@ -14,7 +14,7 @@ from tests.codecs.direct_tcm import DirectTcm
 from cfm.codecs.container import read_learned, write_learned
 from cfm.codecs.learned import entropy
 from cfm.codecs.learned.architecture import Architecture, build_model
-from cfm.codecs.learned.entropy import LatentCoder
+from cfm.codecs.learned.entropy import MOST_BYTES_A_SYMBOL, LatentCoder
 from cfm.codecs.learned.manifest import Score, add_to_manifest, expected_sha256, score_codec
 from cfm.codecs.learned.tcm import LicTcm
 from cfm.codecs.learned.training import CodecTraining, initial_model
@@ -97,7 +97,7 @@ def test_decoded_pictures_are_those_of_the_reference(folder, family, size, bit_d
     assert (decoded.layout, decoded.bit_depth, decoded.planes[0].shape) == ("rgb", bit_depth, size)
     # Sums in another order: a latent at a half may fall to the other side.
     difference = np.abs(np.stack(decoded.planes) - expected)
-    assert np.median(difference) <= 2 ** (bit_depth - 8)
+    assert np.quantile(difference, 0.98) <= 2 ** (bit_depth - 8)
     assert len(stream) < 1.01 * size_bytes + 32
 
 
@@ -219,9 +219,15 @@ def test_a_forged_stream_cannot_run_the_range_decoder_beyond_its_end(folder):
     for family in ARCHITECTURES:
         codec = codec_of(folder, family)
         real = read_learned(codec.encode(picture_of(8, 8), 0))
-        for string in (b"\xff" * 64, b"", bytes(64)):
-            with pytest.raises(BitstreamError, match=r"hyper-latent|cannot hold"):
-                codec.decode(write_learned(dataclasses.replace(real, string=string, height=100, width=90)))
+        for string, side in ((b"\xff" * 64, 100), (b"", 90), (bytes(64), 90), (b"\xff" * 1_000_000, 8)):
+            with pytest.raises(BitstreamError, match=r"hyper-latent|cannot be"):
+                codec.decode(write_learned(dataclasses.replace(real, string=string, height=side, width=side)))
+        # As much of it as is let through.
+        longest = b"\xff" * min(MOST_BYTES_A_SYMBOL * 16, 4000)
+        with pytest.raises(BitstreamError, match="hyper-latent"):
+            codec.decode(write_learned(dataclasses.replace(real, string=longest)))
+        with pytest.raises(BitstreamError, match="more than its picture"):
+            codec.decode(write_learned(dataclasses.replace(real, sides=((10**6, True),))))
         with pytest.raises(BitstreamError, match="checksums"):
             codec.decode(write_learned(dataclasses.replace(real, checks=real.checks[1:])))
         with pytest.raises(BitstreamError, match="65535x65535"):
@@ -299,6 +305,9 @@ def broken_files(tmp_path, good):
     name = next(name for name in tensors if name.endswith("g_a.0.weight"))
     save_file(tensors | {name: torch.zeros(3, 3)}, tmp_path / "shape.safetensors")
     yield tmp_path / "shape.safetensors", "shape"
+    quantiles = next(name for name in tensors if name.endswith("quantiles"))
+    save_file(tensors | {quantiles: 3e4 * tensors[quantiles]}, tmp_path / "wide.safetensors")
+    yield tmp_path / "wide.safetensors", "quantiles"
     save_file({key: value for key, value in tensors.items() if key != name}, tmp_path / "lacks.safetensors")
     yield tmp_path / "lacks.safetensors", "lacks"
     save_file(tensors | {"more": torch.zeros(1)}, tmp_path / "more.safetensors")
@@ -390,6 +399,12 @@ def test_architectures_are_completed_or_refused():
         {"family": "elc"},
         {"family": "elic", "groups": (4, 4)},
         {"family": "cheng2020-attn", "groups": (1, 2)},
+        {"family": "elic", "context_channels": (8,)},
+        {"family": "elic", "hyper_channels": 8},
+        {"family": "lic-tcm", "channels": 24},
+        {"family": "lic-tcm", "channels": 40},
+        {"family": "lic-tcm", "channels": 64, "gate_channels": 24},
+        {"family": "lic-tcm", "channels": 64, "groups": (160, 150, 10)},
     ):
         with pytest.raises(ConfigurationError):
             Architecture(**wrong)

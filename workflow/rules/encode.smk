@@ -24,6 +24,7 @@ rule encode:
     conda:
         "../../envs/cfm.yaml"
     resources:
+        gpu=PLAN.encoding_gpus,
         mem_mb=4000,
     params:
         code=PLAN.encode_code,

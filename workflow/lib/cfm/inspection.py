@@ -73,7 +73,7 @@ def stream_line(name: str, stream: bytes) -> str:
         return f"{name}: {found.codec}, {form}, {len(stream)} bytes"
     if magic == LEARNED_MAGIC:
         model = read_learned(stream)
-        form = f"point {model.point}, weights {model.digest.hex()}, {model.bit_depth} bit, {model.width}x{model.height}"
+        form = f"point {model.point}, model {model.digest.hex()}, {model.bit_depth} bit, {model.width}x{model.height}"
         form += ", portable" if model.portable else ""
         return f"{name}: {model.family}, {form}, {len(stream)} bytes"
     if magic == DOWNSAMPLED_MAGIC:

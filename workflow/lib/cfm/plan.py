@@ -261,6 +261,10 @@ class Plan:
             arguments["device"] = self.configuration.device
         return arguments
 
+    def encoding_gpus(self, wildcards: Any) -> int:
+        """GPUs of a job that encodes pictures: learned codecs compute where the configuration says."""
+        return self.gpus if self.codec_kind(wildcards.study, wildcards.codec) in LEARNED else 0
+
     def codec_code(self, script: str, study: str, name: str, *specs: str, without: tuple[str, ...] = ()) -> str:
         """Digest of a script that runs a codec, without the modules of other codecs; external ones share theirs."""
         left_out, kind = without, self.codec_kind(study, name)

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
+from cfm.codecs.container import EXTERNAL_CODECS as EXTERNAL
+from cfm.codecs.container import LEARNED_FAMILIES as LEARNED
 from cfm.codecs.picture import Picture
 from cfm.errors import ConfigurationError
 from cfm.provenance import sha256_of
@@ -17,8 +19,6 @@ OWN = {
     "avc": ("deltas", "chroma_offset", "cabac", "effort", "decisions"),
     "hevc": ("deltas", "chroma_offset", "ctu", "effort", "decisions"),
 }
-EXTERNAL = ("x264", "x265", "kvazaar", "vvenc")
-LEARNED = ("cheng2020-attn", "elic", "lic-tcm")
 LIBRARIES = ("av", "imageio-ffmpeg", "compressai", "torch", "numba")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cfm.codecs.container import LEARNED_FAMILIES as FAMILIES
 from cfm.codecs.learned.backend import (
     Cheng2020Attention,
     CompressionModel,
@@ -15,10 +16,9 @@ from cfm.codecs.learned.backend import (
     ResidualBlock,
     conv3x3,
 )
-from cfm.codecs.learned.tcm import LicTcm
+from cfm.codecs.learned.tcm import GATE_HEAD_WIDTH, HEAD_WIDTHS, HYPER_HEAD_WIDTH, LicTcm
 from cfm.errors import ConfigurationError
 
-FAMILIES = ("cheng2020-attn", "elic", "lic-tcm")
 STRIDES = {"cheng2020-attn": 64, "elic": 64, "lic-tcm": 128}
 """Pictures are padded to a multiple of this many samples: four halvings to the latent, two more to the hyper-latent,
 which in LIC-TCM are followed by windows."""
@@ -66,6 +66,8 @@ class Architecture:
             raise ConfigurationError(f"unknown learned codec {self.family!r}; known: {', '.join(FAMILIES)}")
         if self.channels < 2 or self.channels % 2:
             raise ConfigurationError(f"{self.family}: channels must be an even number, not {self.channels}")
+        if len(self.context_channels) not in (0, 2):
+            raise ConfigurationError(f"{self.family}: context_channels must be two, not {len(self.context_channels)}")
         if self.family != "lic-tcm" and (self.hyper_channels or self.gate_channels):
             raise ConfigurationError(f"{self.family} has neither hyper nor gate channels of its own")
         complete = {"elic": self._complete_elic, "lic-tcm": self._complete_tcm, "cheng2020-attn": self._complete_cheng}
@@ -91,13 +93,21 @@ class Architecture:
         }
 
     def _complete_tcm(self) -> dict[str, Any]:
-        if self.channels % 8:
-            raise ConfigurationError(f"lic-tcm: channels must be a multiple of 8, not {self.channels}")
+        heads = {min(width, self.channels) for width in (*HEAD_WIDTHS, HYPER_HEAD_WIDTH)}
+        if any(self.channels % width for width in heads):
+            raise ConfigurationError(
+                f"lic-tcm: channels must be 8, 16 or a multiple of {HYPER_HEAD_WIDTH}, not {self.channels}"
+            )
         latent_channels, small = self.latent_channels or 320, self.channels < 64
         groups = tuple(self.groups) or (latent_channels // TCM_SLICES,) * TCM_SLICES
         if sum(groups) != latent_channels or len(set(groups)) != 1:
             raise ConfigurationError(
                 f"lic-tcm: groups {list(groups)} are not equal parts of {latent_channels} latent channels"
+            )
+        gate_channels = self.gate_channels or (2 * self.channels if small else TCM_GATE_CHANNELS)
+        if gate_channels % min(GATE_HEAD_WIDTH, gate_channels):
+            raise ConfigurationError(
+                f"lic-tcm: gate_channels must be a multiple of {GATE_HEAD_WIDTH} or less than it, not {gate_channels}"
             )
         return {
             "latent_channels": latent_channels,
@@ -105,7 +115,7 @@ class Architecture:
             "context_channels": tuple(self.context_channels)
             or ((3 * self.channels, 2 * self.channels) if small else PAPER_CONTEXT),
             "hyper_channels": self.hyper_channels or (2 * self.channels if small else TCM_HYPER_CHANNELS),
-            "gate_channels": self.gate_channels or (2 * self.channels if small else TCM_GATE_CHANNELS),
+            "gate_channels": gate_channels,
         }
 
     @property

@@ -24,8 +24,8 @@ HYPER_STRIDE = 64
 RANGE_CODER_BYTES = 6
 """What the range coder's last state takes beyond the bits of the symbols, on average."""
 
-LARGEST_PIXELS = 2**26
-"""Of a coded picture, so that a forged header cannot ask for much memory: twelve times the mosaic of an 800x1200
+LARGEST_PIXELS = 2**25
+"""Of a coded picture, so that a forged header cannot ask for much memory: six times the mosaic of an 800x1200
 input's finest scale."""
 
 
@@ -121,11 +121,6 @@ class LearnedCodec:
         """
         if guidance:
             raise ConfigurationError(f"{self.name} takes no guidance, but got {', '.join(sorted(guidance))}")
-        if picture.layout != "rgb" or picture.bit_depth not in (8, 16):
-            form = f"{picture.bit_depth}-bit {picture.layout}"
-            raise InputError(f"{self.name} codes rgb pictures of 8 or 16 bit, not {form}")
-        if picture.pixels > LARGEST_PIXELS:
-            raise InputError(f"{self.name} codes pictures of up to {LARGEST_PIXELS} pixels: cut or scale the picture")
         network = self._network(point)
         with torch.inference_mode():
             latent = network.transforms.analyse(self._padded(picture, network.stride))
@@ -133,7 +128,7 @@ class LearnedCodec:
         return self._stream(network, point, picture, coded)
 
     def size_bytes(self, picture: Picture, point: int) -> float:
-        """About how many bytes `encode` would give, without entropy coding."""
+        """About how many bytes `encode` would give, without entropy coding; errors are those of `encode`."""
         network = self._network(point)
         coder = network.coder(self.portable)
         with torch.inference_mode():
@@ -159,8 +154,8 @@ class LearnedCodec:
         network = self._network(parsed.point)
         if network.digest != parsed.digest:
             raise BitstreamError(
-                f"made with weights {parsed.digest.hex()}, but {self._files[parsed.point][0]} is "
-                f"{network.digest.hex()}; use the weights that the encoder used"
+                f"made with model {parsed.digest.hex()}, but {self._files[parsed.point][0]} gives "
+                f"{network.digest.hex()}; use the weights and the libraries of the encoder"
             )
         coded = CodedLatent(parsed.string, parsed.sides, parsed.checks)
         height, width = (
@@ -198,6 +193,11 @@ class LearnedCodec:
 
     def _padded(self, picture: Picture, stride: int) -> torch.Tensor:
         """(1, 3, H, W) in [0, 1], H and W multiples of the stride, continued by replication below and to the right."""
+        if picture.layout != "rgb" or picture.bit_depth not in (8, 16):
+            form = f"{picture.bit_depth}-bit {picture.layout}"
+            raise InputError(f"{self.name} codes rgb pictures of 8 or 16 bit, not {form}")
+        if picture.pixels > LARGEST_PIXELS:
+            raise InputError(f"{self.name} codes pictures of up to {LARGEST_PIXELS} pixels: cut or scale the picture")
         samples = np.stack(picture.planes).astype(np.float32) / np.float32(2**picture.bit_depth - 1)
         padding = ((0, 0), (0, -picture.height % stride), (0, -picture.width % stride))
         return torch.from_numpy(np.pad(samples, padding, mode="edge"))[None].to(self.device)

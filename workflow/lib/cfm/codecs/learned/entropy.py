@@ -20,20 +20,25 @@ from torch import Tensor
 from cfm.codecs.learned.backend import BufferedRansEncoder, CompressionModel, RansDecoder
 from cfm.codecs.learned.prediction import Part, hyper_parts, make_prediction
 from cfm.codecs.learned.tables import Tables, bottleneck_tables, gaussian_scales, gaussian_tables
-from cfm.errors import BitstreamError
+from cfm.errors import BitstreamError, WeightsError
 
 GUARD = 1e-8
-"""Relative distance of a scale to a boundary of two tables below which the side is coded. Double precision's error is
-about a thousandth of that at most."""
+"""Relative distance of a scale to a boundary of two tables below which the side is coded. A test disturbs the demo's
+networks by double precision's rounding: scales change by less than a thousandth of this."""
 
-GUARD_BYTES_A_SYMBOL = 8
-"""Zeros given to the range decoder after a string: it checks no bounds, and a forged string must not run it beyond."""
+GUARD_BYTES_A_SYMBOL, GUARD_BYTES_A_BYTE = 4, 16
+"""Zeros given to the range decoder after a string: it checks no bounds, and a forged string must not run it beyond. A
+symbol takes at most one word; a byte of ones in an escape's length asks for 15 bytes more."""
 
-LEAST_BITS_A_SYMBOL = 4e-5
-"""The likeliest value of a table has a probability of at most 1 - 2/65536."""
+LEAST_BITS_A_SYMBOL, MOST_BYTES_A_SYMBOL = 4e-5, 16
+"""The likeliest value of a table has a probability of at most 1 - 2/65536; an escape takes 16 bits and 9 half bytes."""
+
+LARGEST_SYMBOL = 2**28
+HYPER_FACTOR = 4
+"""Positions of a latent, in each direction, that one of the hyper-latent stands for."""
 
 
-SHORT_CHECK = 0xFFFF
+SHORT_CHECK_MASK, LONG_CHECK_MASK = 0xFFFF, 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class LatentCoder:
             encoder.encode_with_indexes(
                 symbols.tolist(), chosen.tolist(), tables.cumulative, tables.lengths, tables.offsets
             )
-        checks = (*(check & SHORT_CHECK for check in parts.checks[:-1]), parts.checks[-1])
+        checks = (*(check & SHORT_CHECK_MASK for check in parts.checks[:-1]), parts.checks[-1])
         return CodedLatent(encoder.flush(), tuple(parts.sides), checks), quantised
 
     def size_bits(self, latent: Tensor) -> float:
@@ -108,7 +113,7 @@ class LatentCoder:
         return hyper + self.tables.bits(parts.symbols(), parts.indexes())
 
     def decode(self, coded: CodedLatent, hyper_height: int, hyper_width: int) -> Tensor:
-        """The quantised latent (1, M, 4 * hyper_height, 4 * hyper_width).
+        """The quantised latent (1, M, h, w) of a hyper-latent of `hyper_height` times `hyper_width` positions.
 
         Raises
         ------
@@ -116,17 +121,20 @@ class LatentCoder:
             If the string is too short for so many symbols, or a checksum differs.
         """
         hyper_symbols = self.medians.shape[1] * hyper_height * hyper_width
-        total = hyper_symbols + 16 * self.latent_channels * hyper_height * hyper_width
+        total = hyper_symbols + HYPER_FACTOR**2 * self.latent_channels * hyper_height * hyper_width
         if len(coded.checks) != self.slices + 1:
             raise BitstreamError(
                 f"the stream has {len(coded.checks)} checksums where the network needs {self.slices + 1}; encode anew"
             )
-        if 8 * len(coded.string) < LEAST_BITS_A_SYMBOL * total:
-            raise BitstreamError(f"{len(coded.string)} bytes cannot hold a picture of that size; encode it anew")
-        source = _Source(coded, total)
+        size_bytes = len(coded.string)
+        if not LEAST_BITS_A_SYMBOL * total / 8 <= size_bytes <= MOST_BYTES_A_SYMBOL * (total + 1):
+            raise BitstreamError(f"{size_bytes} bytes cannot be a picture of that size; encode it anew")
         indexes = _channel_indexes(self.medians.shape[1], hyper_height * hyper_width)
-        symbols = source.read(indexes, self.hyper_tables)
-        source.check("the hyper-latent")
+        # The hyper-latent first by itself: a forged header is found before memory is taken for the whole latent.
+        for count in (hyper_symbols, total):
+            source = _Source(coded, count)
+            symbols = source.read(indexes, self.hyper_tables)
+            source.check("the hyper-latent")
         shape = (1, -1, hyper_height, hyper_width)
         walk = self.prediction.walk(self._dequantised(torch.from_numpy(symbols).reshape(shape)))
         part, slice_index = next(walk), 0
@@ -141,6 +149,7 @@ class LatentCoder:
             try:
                 part = walk.send(symbols.reshape(part.means.shape) + part.means)
             except StopIteration as end:
+                source.check_end()
                 return end.value
 
     def _quantise(self, latent: Tensor, parts: _Collected) -> Tensor:
@@ -218,7 +227,8 @@ class _Source:
 
     def __init__(self, coded: CodedLatent, symbols: int):
         self._decoder = RansDecoder()
-        self._decoder.set_stream(coded.string + bytes(GUARD_BYTES_A_SYMBOL * symbols))
+        guard = GUARD_BYTES_A_SYMBOL * symbols + GUARD_BYTES_A_BYTE * len(coded.string)
+        self._decoder.set_stream(coded.string + bytes(guard))
         self._sides, self._checks = list(reversed(coded.sides)), list(reversed(coded.checks))
         self._crc = self._count = 0
 
@@ -242,9 +252,14 @@ class _Source:
             yield number - self._count, above
         self._count += count
 
+    def check_end(self) -> None:
+        """Raise `BitstreamError` where sides of symbols are left that there are not."""
+        if self._sides:
+            raise BitstreamError("the stream says more than its picture has; encode it anew")
+
     def check(self, what: str) -> None:
         """Raise `BitstreamError` where the symbols so far are not those that the encoder coded."""
-        kept = SHORT_CHECK if len(self._checks) > 1 else 0xFFFFFFFF
+        kept = SHORT_CHECK_MASK if len(self._checks) > 1 else LONG_CHECK_MASK
         if self._crc & kept != self._checks.pop():
             raise BitstreamError(
                 f"the symbols of {what} are not those that were coded: the stream is damaged, or this machine predicts "
@@ -253,6 +268,8 @@ class _Source:
 
 
 def _integers(symbols: Tensor) -> np.ndarray:
+    if not symbols.abs().max() < LARGEST_SYMBOL:  # also where one is not a number
+        raise WeightsError("the network gives a latent that is too large to code; fetch or train its weights anew")
     return symbols.reshape(-1).to("cpu", torch.int32).numpy()
 
 

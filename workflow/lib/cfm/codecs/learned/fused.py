@@ -1,7 +1,7 @@
 """Convolutions that add and activate what they compute while it is in the cache, on a processor.
 
 Residual blocks otherwise spend a quarter of their time on reading and writing tensors that a convolution has just made.
-The results are the same to the bit. oneDNN has these operators; torch's own compiler uses them too.
+oneDNN has these operators; torch's own compiler uses them too.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from cfm.codecs.learned.backend import AttentionBlock, ResidualBlock, ResidualBo
 from cfm.codecs.learned.tcm import MixedBlock
 
 
-def fuse(module: nn.Module) -> None:
+def fuse(module: nn.Module, dtype: torch.dtype) -> None:
     """Replace the forward passes of a network's residual blocks in place, where oneDNN is there.
 
     For inference: gradients do not flow through what is replaced.
     """
     if not torch.backends.mkldnn.is_available():
+        return
+    # Plain convolutions find another way where the processor lacks bfloat16, these operators do not.
+    if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return
     for part in module.modules():
         if isinstance(part, ResidualBottleneckBlock) and isinstance(part.skip, nn.Identity):

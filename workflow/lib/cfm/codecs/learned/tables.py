@@ -1,7 +1,8 @@
 """Tables of the entropy coder, the same on every processor, and what they make a symbol cost.
 
-They follow compressai's entropy models, but are computed in double precision and by scalar functions: vector
-instructions of other widths round single precision differently, and one differing entry makes a stream unreadable.
+They follow compressai's entropy models, but are computed in double precision, and rounded to 16 bits then: vector
+instructions of other widths round single precision differently, and one differing entry makes a stream unreadable. What
+streams carry as their model's digest covers the tables, so that even such a difference would be told.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ class Tables:
     cumulative: list[list[int]]
     offsets: list[int]
 
-    @property
+    @cached_property
     def lengths(self) -> list[int]:
         """Entries of each table."""
         return [len(table) for table in self.cumulative]
@@ -61,15 +62,13 @@ class Tables:
     def _each(self):
         return zip(self.offsets, self.cumulative, strict=True)
 
-    @property
+    @cached_property
     def _costs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Bits of every entry of all tables, where each table starts, and the position of its last value."""
-        if "_cached" not in self.__dict__:
-            widths = [np.diff(table) for table in self.cumulative]
-            last = np.array([len(width) - 1 for width in widths])
-            starts = np.concatenate([[0], np.cumsum(last + 1)[:-1]])
-            object.__setattr__(self, "_cached", (PRECISION - np.log2(np.concatenate(widths)), starts, last))
-        return self._cached
+        widths = [np.diff(table) for table in self.cumulative]
+        last = np.array([len(width) - 1 for width in widths])
+        starts = np.concatenate([[0], np.cumsum(last + 1)[:-1]])
+        return PRECISION - np.log2(np.concatenate(widths)), starts, last
 
 
 @cache

@@ -39,6 +39,9 @@ HYPER_HEAD_WIDTH, GATE_HEAD_WIDTH = 32, 16
 PIECE_BYTES = 2**20
 """Of the largest tensor of an attention that is computed at once on a processor: what its cache holds."""
 
+GPU_WINDOWS = 2**14
+"""Windows at once on a GPU, whose attention takes a limited number of them."""
+
 
 class WindowAttention(nn.Module):
     """Self-attention within windows, with a bias for every relative position (section 3.2).
@@ -91,16 +94,12 @@ class WindowAttention(nn.Module):
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     """Attention of (n, heads, samples, channels) under a bias (heads, samples, samples)."""
-    if not _in_pieces(query):
+    if query.device.type != "cpu" and not torch.is_grad_enabled():
         return functional.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])
-    # With few channels a head this is twice as fast as torch's fused attention on a processor.
-    likeness = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(2, 3)).add_(bias)
+    # With few channels a head this is twice as fast as torch's fused attention on a processor, and gradients of the
+    # fused one on a GPU vary from run to run.
+    likeness = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(2, 3)) + bias
     return torch.matmul(torch.softmax(likeness, -1), value)
-
-
-def _in_pieces(x: Tensor) -> bool:
-    """Whether to compute piece by piece: on a processor without gradients, where a piece stays in its cache."""
-    return x.device.type == "cpu" and not torch.is_grad_enabled()
 
 
 class TransformerBlock(nn.Module):
@@ -115,7 +114,7 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) to the same shape; H and W are multiples of the window."""
-        if not _in_pieces(x):
+        if torch.is_grad_enabled():
             windows = self._windows(x)
             done = torch.empty_like(windows)
             for chosen, bias in self._groups(windows, *x.shape[1:3]):
@@ -124,10 +123,11 @@ class TransformerBlock(nn.Module):
         tokens = x.reshape(-1, x.shape[3])
         done = torch.empty_like(tokens)
         # Where each window's samples are, so that a piece is read and written once.
-        places = self._windows(torch.arange(len(tokens)).reshape(*x.shape[:3], 1))[:, :, 0]
+        places = self._windows(torch.arange(len(tokens), device=x.device).reshape(*x.shape[:3], 1))[:, :, 0]
         likeness = x.shape[3] // self.msa.head_width * self.msa.window**4 * x.element_size()
+        together = max(1, PIECE_BYTES // likeness) if x.device.type == "cpu" else GPU_WINDOWS
         for chosen, bias in self._groups(places, *x.shape[1:3]):
-            for piece in places[chosen].split(max(1, PIECE_BYTES // likeness)):
+            for piece in places[chosen].split(together):
                 flat = piece.flatten()
                 part = self._through(tokens.index_select(0, flat).unflatten(0, piece.shape), bias)
                 done.index_copy_(0, flat, part.flatten(0, 1))

@@ -6,7 +6,7 @@ import csv
 import math
 import os
 import pickle
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,6 +19,7 @@ import torch
 from cfm.codecs.learned.architecture import Architecture, bits, build_model
 from cfm.codecs.learned.backend import CompressionModel, EntropyBottleneck
 from cfm.codecs.learned.sources import CropSource
+from cfm.codecs.learned.transforms import ANALYSIS_TAIL, HEAD, SYNTHESIS_TAIL
 from cfm.codecs.learned.weights import copy_parameters, save_weights
 from cfm.errors import ConfigurationError, WeightsError
 from cfm.progress import Progress
@@ -198,7 +199,7 @@ def optimise(
     progress.done = start
     model.train()
     if settings.precision == "bfloat16":
-        _use_bfloat16(model.g_a, model.g_s)
+        _use_bfloat16([*model.g_a[HEAD:-ANALYSIS_TAIL], *model.g_s[HEAD:-SYNTHESIS_TAIL]])
     with _repeatable(next(model.parameters()).device), torch.random.fork_rng(devices=[]):
         for iteration in range(start, settings.iterations):
             rng = np.random.default_rng([settings.seed, iteration])
@@ -233,15 +234,15 @@ def _repeatable(device: torch.device) -> Iterator[None]:
         torch.use_deterministic_algorithms(before)
 
 
-def _use_bfloat16(*transforms: torch.nn.Module) -> None:
-    """Let transforms compute in bfloat16 where that is safe, from and to single precision."""
+def _use_bfloat16(layers: Iterable[torch.nn.Module]) -> None:
+    """Let layers compute in bfloat16 where that is safe, from and to single precision."""
 
     def mixed(x: torch.Tensor, forward: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         with torch.autocast(x.device.type, torch.bfloat16):
             return forward(x).float()
 
-    for transform in transforms:
-        transform.forward = partial(mixed, forward=transform.forward)
+    for layer in layers:
+        layer.forward = partial(mixed, forward=layer.forward)
 
 
 def _step(
@@ -303,7 +304,7 @@ def _restore(
                 parameter.copy_(state["parameters"][name])
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError, TypeError) as error:
         reason = str(error).split("\n")[0]
         raise WeightsError(f"{checkpoint}: not a checkpoint of this training ({reason}); remove it") from None
     if not same:

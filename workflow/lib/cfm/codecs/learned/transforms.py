@@ -15,8 +15,8 @@ from cfm.codecs.learned.backend import CompressionModel
 from cfm.codecs.learned.fused import fuse
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-ANALYSIS_TAIL, SYNTHESIS_TAIL = 2, 1
-"""Last layers of the transforms that stay in single precision."""
+HEAD, ANALYSIS_TAIL, SYNTHESIS_TAIL = 1, 2, 1
+"""First and last layers of the transforms that stay in single precision."""
 
 
 class Transforms:
@@ -31,10 +31,8 @@ class Transforms:
     """
 
     def __init__(self, model: CompressionModel, precision: str):
-        dtype = PRECISIONS[precision]
-        analysis, synthesis = list(model.g_a), list(model.g_s)
-        self._analysis = [_Part(analysis[:-ANALYSIS_TAIL], dtype), _Part(analysis[-ANALYSIS_TAIL:], torch.float32)]
-        self._synthesis = [_Part(synthesis[:-SYNTHESIS_TAIL], dtype), _Part(synthesis[-SYNTHESIS_TAIL:], torch.float32)]
+        self._analysis = _parts(model.g_a, ANALYSIS_TAIL, PRECISIONS[precision])
+        self._synthesis = _parts(model.g_s, SYNTHESIS_TAIL, PRECISIONS[precision])
 
     def analyse(self, samples: Tensor) -> Tensor:
         """The latent (1, M, h, w), single precision, of samples (1, 3, H, W) in [0, 1]."""
@@ -49,6 +47,13 @@ class Transforms:
         return latent
 
 
+def _parts(transform: nn.Sequential, tail: int, dtype: torch.dtype) -> list[_Part]:
+    """A transform's first layer, those between, and its last ones."""
+    layers = list(transform)
+    parts = ((layers[:HEAD], torch.float32), (layers[HEAD:-tail], dtype), (layers[-tail:], torch.float32))
+    return [_Part(*part) for part in parts]
+
+
 class _Part:
     """Some layers in one precision."""
 
@@ -56,7 +61,7 @@ class _Part:
         self._dtype = dtype
         self._layers = copy.deepcopy(nn.Sequential(*layers)).to(dtype=dtype, memory_format=torch.channels_last)
         if next(self._layers.parameters()).device.type == "cpu":
-            fuse(self._layers)
+            fuse(self._layers, dtype)
 
     def __call__(self, x: Tensor) -> Tensor:
         x = x.to(dtype=self._dtype, memory_format=torch.channels_last)

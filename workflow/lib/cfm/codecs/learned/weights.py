@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from cfm.codecs.learned.architecture import FAMILIES, Architecture, build_model
-from cfm.codecs.learned.backend import CompressionModel
+from cfm.codecs.learned.backend import CompressionModel, EntropyBottleneck
 from cfm.codecs.learned.recognition import infer_architecture, recognise_family
 from cfm.errors import ConfigurationError, WeightsError
 from cfm.provenance import atomic_path, sha256_of
@@ -34,9 +34,13 @@ ELIC_RENAMES = (
 the number, what follows the number."""
 
 
+WIDEST_QUANTILES = 4096
+"""Integers that a table of the hyper-latent's entropy model may span."""
+
+
 @dataclass(frozen=True)
 class LoadedModel:
-    """A network ready to code, and the digest that streams carry."""
+    """A network ready to code, and a digest of its file, from which that of streams is made."""
 
     model: CompressionModel
     architecture: Architecture
@@ -95,9 +99,19 @@ def load_model(
         raise WeightsError(f"{path}: weights of {architecture.family}, not of {family}; correct the codec or the path")
     model = build_model(architecture)
     _fill(model, tensors, path)
+    _check_quantiles(model, path)
     model.eval().requires_grad_(False)
     model.update(force=True)
     return LoadedModel(model, architecture, bytes.fromhex(digest[:8]))
+
+
+def _check_quantiles(model: CompressionModel, path: Path) -> None:
+    """Refuse a hyper-latent's model whose tables could not be made; a training that diverged leaves such."""
+    for module in model.modules():
+        if isinstance(module, EntropyBottleneck):
+            low, middle, high = module.quantiles.detach()[:, 0].T
+            if not ((low <= middle) & (middle <= high) & (high - low < WIDEST_QUANTILES)).all():
+                raise WeightsError(f"{path}: entropy_bottleneck.quantiles span no range of symbols; train it anew")
 
 
 def copy_parameters(model: CompressionModel, path: Path | str) -> None:
