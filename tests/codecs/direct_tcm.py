@@ -123,12 +123,12 @@ class DirectTcm:
         return x * (torch.sqrt(power) if inverse else torch.rsqrt(power))
 
     def _down(self, x: Tensor, name: str) -> Tensor:
-        inner = functional.leaky_relu(self._conv(x, f"{name}.conv1", 2), LEAK)
+        inner = functional.leaky_relu_(self._conv(x, f"{name}.conv1", 2), LEAK)
         inner = self._normalised(self._conv(inner, f"{name}.conv2"), f"{name}.gdn", False)
         return inner + self._conv(x, f"{name}.skip", 2)
 
     def _up(self, x: Tensor, name: str) -> Tensor:
-        inner = functional.leaky_relu(self._shuffled(x, f"{name}.subpel_conv"), LEAK)
+        inner = functional.leaky_relu_(self._shuffled(x, f"{name}.subpel_conv"), LEAK)
         inner = self._normalised(self._conv(inner, f"{name}.conv"), f"{name}.igdn", True)
         return inner + self._shuffled(x, f"{name}.upsample")
 
@@ -136,8 +136,8 @@ class DirectTcm:
         for index in range(2):
             block = f"{name}.{start + index}"
             local, distant = self._conv(x, f"{block}.conv1_1").split(self.width, 1)
-            inner = functional.leaky_relu(self._conv(local, f"{block}.conv_block.conv1"), LEAK)
-            inner = functional.leaky_relu(self._conv(inner, f"{block}.conv_block.conv2"), LEAK)
+            inner = functional.leaky_relu_(self._conv(local, f"{block}.conv_block.conv1"), LEAK)
+            inner = functional.leaky_relu_(self._conv(inner, f"{block}.conv_block.conv2"), LEAK)
             distant = self._transformer(distant, f"{block}.trans_block", min(head, self.width), window, index == 1)
             x = x + self._conv(torch.cat([inner + local + local, distant], 1), f"{block}.conv1_2")
         return x
@@ -154,8 +154,8 @@ class DirectTcm:
         return self._conv(local * torch.sigmoid(self._conv(other, f"{name}.conv_b.3")) + x, f"{name}.out_conv")
 
     def _unit(self, x: Tensor, name: str) -> Tensor:
-        inner = functional.relu(self._conv(x, f"{name}.0"))
-        return functional.relu(self._conv(functional.relu(self._conv(inner, f"{name}.2")), f"{name}.4") + x)
+        inner = functional.relu_(self._conv(x, f"{name}.0"))
+        return functional.relu(self._conv(functional.relu_(self._conv(inner, f"{name}.2")), f"{name}.4") + x)
 
     def _context(self, x: Tensor, name: str) -> Tensor:
         x = functional.gelu(self._conv(x, f"{name}.0"))
@@ -168,11 +168,11 @@ class DirectTcm:
         return functional.layer_norm(x, x.shape[-1:], self.p[f"{name}.weight"], self.p[f"{name}.bias"])
 
     def _transformer(self, x: Tensor, name: str, head: int, window: int, shifted: bool) -> Tensor:
-        x = x.permute(0, 2, 3, 1).contiguous()
+        x = x.permute(0, 2, 3, 1)
         x = x + self._attention(self._layer_norm(x, f"{name}.ln1"), f"{name}.msa", head, window, shifted)
         inner = functional.gelu(self._linear(self._layer_norm(x, f"{name}.ln2"), f"{name}.mlp.0"))
         x = x + self._linear(inner, f"{name}.mlp.2")
-        return x.permute(0, 3, 1, 2).contiguous()
+        return x.permute(0, 3, 1, 2)
 
     def _attention(self, x: Tensor, name: str, head: int, window: int, shifted: bool) -> Tensor:
         batch, height, width, channels = x.shape
@@ -188,7 +188,7 @@ class DirectTcm:
         likeness = torch.einsum("hbwpc,hbwqc->hbwpq", query, key) * head**-0.5
         likeness = likeness + self._position_bias(name, window)[:, None, None]
         if shifted:
-            likeness = likeness.masked_fill(self._strangers(rows, columns, window), float("-inf"))
+            likeness = likeness.masked_fill_(self._strangers(rows, columns, window), float("-inf"))
         mixed = torch.einsum("hbwpq,hbwqc->hbwpc", torch.softmax(likeness, -1), value)
         mixed = self._linear(mixed.permute(1, 2, 3, 0, 4).reshape(x.shape), f"{name}.linear")
         mixed = mixed.reshape(batch, rows, columns, window, window, channels).permute(0, 1, 3, 2, 4, 5)

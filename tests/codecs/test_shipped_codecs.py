@@ -82,7 +82,7 @@ def test_rounding_of_double_precision_stays_far_below_the_guard(folder):
         scales, symbols = scales_of(coder, latent)
         generator = torch.Generator().manual_seed(0)
         for tensor in tensors_within(other.prediction):
-            tensor.mul_(1 + 2.0**-52 * torch.randint(-1, 2, tensor.shape, generator=generator))
+            tensor.mul_(1 + 2.0**-52 * torch.randint(-1, 2, tensor.shape, generator=generator).double())
         disturbed, _ = scales_of(other, latent, symbols)
     change = (disturbed - scales).abs() / scales.clamp(min=SMALLEST_SCALE)
     assert 0 < change.max() < GUARD / 1000

@@ -10,7 +10,7 @@ checksum tells.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,11 +129,10 @@ class LatentCoder:
         size_bytes = len(coded.string)
         if not LEAST_BITS_A_SYMBOL * total / 8 <= size_bytes <= MOST_BYTES_A_SYMBOL * (total + 1):
             raise BitstreamError(f"{size_bytes} bytes cannot be a picture of that size; encode it anew")
-        indexes = _channel_indexes(self.medians.shape[1], hyper_height * hyper_width)
         # The hyper-latent first by itself: a forged header is found before memory is taken for the whole latent.
         for count in (hyper_symbols, total):
             source = _Source(coded, count)
-            symbols = source.read(indexes, self.hyper_tables)
+            symbols = source.read_channels(hyper_height * hyper_width, self.hyper_tables)
             source.check("the hyper-latent")
         shape = (1, -1, hyper_height, hyper_width)
         walk = self.prediction.walk(self._dequantised(torch.from_numpy(symbols).reshape(shape)))
@@ -235,15 +234,27 @@ class _Source:
     def read(self, indexes: np.ndarray, tables: Tables) -> np.ndarray:
         """Symbols (n,) under tables of these numbers (n,); only the tables that occur are handed to the decoder."""
         used, own = np.unique(indexes, return_inverse=True)
+        symbols = self._decoded(own.tolist(), used, tables)
+        self._crc = zlib.crc32(symbols, self._crc)
+        return symbols
+
+    def read_channels(self, positions: int, tables: Tables) -> np.ndarray:
+        """Symbols (channels * positions,) of as many channels as there are tables; little memory beside the result."""
+        own, symbols = [0] * positions, np.empty((len(tables.offsets), positions), "<i4")
+        for channel, values in enumerate(symbols):
+            values[:] = self._decoded(own, [channel], tables)
+        self._crc = zlib.crc32(symbols, self._crc)
+        return symbols.reshape(-1)
+
+    def _decoded(self, own: list[int], used: Sequence[int], tables: Tables) -> np.ndarray:
+        """Symbols under those of the tables that are used, `own` counting these."""
         values = self._decoder.decode_stream(
-            own.tolist(),
+            own,
             [tables.cumulative[index] for index in used],
             [len(tables.cumulative[index]) for index in used],
             [tables.offsets[index] for index in used],
         )
-        symbols = np.array(values, "<i4")
-        self._crc = zlib.crc32(symbols, self._crc)
-        return symbols
+        return np.array(values, "<i4")
 
     def sides_within(self, count: int) -> Iterator[tuple[int, bool]]:
         """Those of the next `count` symbols whose side is coded: position among them, and whether it is above."""
