@@ -208,7 +208,7 @@ class LearnedModels(Section):
     )
     portable: bool = Field(
         True,
-        description="Predict what the entropy coder needs in double precision, so that streams decode on every device. "
+        description="Predict what the entropy coder needs in double precision, so that streams decode on other devices. "
         "`false` is faster, and streams decode on the same processor type, libraries and number of threads alone; a "
         "checksum tells where they do not.",
     )
