@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tests.codecs.test_learned_codec import spread
 
 from cfm.codecs.learned.architecture import Architecture
@@ -22,10 +23,13 @@ INSTRUCTIONS = {
 }
 """Of torch's own kernels and of the libraries that it calls."""
 
+# Asked for more than it has, a processor stops the program.
+HERE = list(INSTRUCTIONS)[: list(INSTRUCTIONS).index(torch.backends.cpu.get_cpu_capability().lower()) + 1]
+
 LARGEST_STEP = 4
 """Of 16-bit samples: what sums of single precision in another order may make in the synthesis."""
 
-ENVIRONMENTS = list(product(INSTRUCTIONS, (1, 2)))
+ENVIRONMENTS = list(product(HERE, (1, 2)))
 # Wide enough that sums are vectorised and split among threads otherwise.
 ARCHITECTURES = (
     Architecture("cheng2020-attn", 32),
@@ -70,7 +74,7 @@ def mismatches(folder, encoders, decoders, count):
 
 def test_streams_of_two_environments_decode_in_each_other(tmp_path):
     write_models(tmp_path)
-    ends = [("default", 1), ("avx512", 2)]
+    ends = [ENVIRONMENTS[0], ENVIRONMENTS[-1]]
     assert mismatches(tmp_path, ends, ends, 4) == []
 
 
