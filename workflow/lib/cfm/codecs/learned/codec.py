@@ -21,9 +21,6 @@ from cfm.errors import BitstreamError, ConfigurationError, InputError
 HYPER_STRIDE = 64
 """Samples of a picture that one of the hyper-latent stands for."""
 
-RANGE_CODER_BYTES = 6
-"""What the range coder's last state takes beyond the bits of the symbols, on average."""
-
 LARGEST_PIXELS = 2**25
 """Of a coded picture, so that a forged header cannot ask for much memory: six times the mosaic of an 800x1200
 input's finest scale."""
@@ -127,14 +124,14 @@ class LearnedCodec:
             coded, _ = network.coder(self.portable).encode(latent)
         return self._stream(network, point, picture, coded)
 
-    def size_bytes(self, picture: Picture, point: int) -> float:
+    def size_bytes(self, picture: Picture, point: int) -> int:
         """About how many bytes `encode` would give, without entropy coding; errors are those of `encode`."""
         network = self._network(point)
         coder = network.coder(self.portable)
         with torch.inference_mode():
-            bits = coder.size_bits(network.transforms.analyse(self._padded(picture, network.stride)))
-        empty = CodedLatent(b"", (), (0,) * (coder.slices + 1))
-        return len(self._stream(network, point, picture, empty)) + RANGE_CODER_BYTES + bits / 8
+            string_bytes = coder.string_bytes(network.transforms.analyse(self._padded(picture, network.stride)))
+        without = CodedLatent(bytes(string_bytes), (), (0,) * (coder.slices + 1))
+        return len(self._stream(network, point, picture, without))
 
     def decode(self, stream: bytes) -> Picture:
         """Decode a stream of this codec.

@@ -33,6 +33,7 @@ symbol takes at most one word; a byte of ones in an escape's length asks for 15 
 LEAST_BITS_A_SYMBOL, MOST_BYTES_A_SYMBOL = 4e-5, 16
 """The likeliest value of a table has a probability of at most 1 - 2/65536; an escape takes 16 bits and 9 half bytes."""
 
+WORD_BYTES = 4
 LARGEST_SYMBOL = 2**28
 HYPER_FACTOR = 4
 """Positions of a latent, in each direction, that one of the hyper-latent stands for."""
@@ -105,12 +106,16 @@ class LatentCoder:
         checks = (*(check & SHORT_CHECK_MASK for check in parts.checks[:-1]), parts.checks[-1])
         return CodedLatent(encoder.flush(), tuple(parts.sides), checks), quantised
 
-    def size_bits(self, latent: Tensor) -> float:
-        """What `encode` would need for the string of a latent (1, M, h, w), without entropy coding."""
+    def string_bytes(self, latent: Tensor) -> int:
+        """About how long the string of a latent (1, M, h, w) would be, without entropy coding.
+
+        The range coder writes words, and its last state as two.
+        """
         parts = _Collected()
         self._quantise(latent, parts)
         hyper = self.hyper_tables.bits(parts.hyper_symbols, parts.hyper_indexes)
-        return hyper + self.tables.bits(parts.symbols(), parts.indexes())
+        bits = hyper + self.tables.bits(parts.symbols(), parts.indexes())
+        return WORD_BYTES * (2 + int(bits / (8 * WORD_BYTES)))
 
     def decode(self, coded: CodedLatent, hyper_height: int, hyper_width: int) -> Tensor:
         """The quantised latent (1, M, h, w) of a hyper-latent of `hyper_height` times `hyper_width` positions.
