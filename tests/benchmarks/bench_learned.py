@@ -25,7 +25,7 @@ from tests.codecs.portable_worker import mosaic
 from tests.codecs.test_learned_codec import damaged, spread
 from torch.nn import functional
 
-from cfm.codecs.container import read_learned, write_learned
+from cfm.codecs.container import LEARNED_FAMILIES, read_learned, write_learned
 from cfm.codecs.learned.architecture import Architecture
 from cfm.codecs.learned.backend import CompressionModel
 from cfm.codecs.learned.entropy import LatentCoder
@@ -46,6 +46,7 @@ LARGE_HEIGHT, LARGE_WIDTH = 1800, 3040  # mosaic of P2 of an 800x1200 input
 HOST_GIB = 16.0
 SHIPPED = Path("workflow/models/demo/codecs")
 PICTURES = Path("../shared/coco-mini/val2017")
+MOSAICS, PICTURE_COUNT = 40, 8
 DAMAGED = 5000  # files a family
 SPREAD = 20.0  # of random latents: about a bit a pixel
 LOOPS = {"elic": "loop of compressai", "lic-tcm": "published loop, written anew"}
@@ -146,12 +147,13 @@ def psnr_db(decoded: Picture, picture: Picture) -> float:
 
 def shipped() -> list[Figure]:
     """What bfloat16 and double precision change, and how good estimates are, on the demo's networks."""
-    losses, costs, errors, slower = [], [], [], []
+    losses: dict[str, list[float]] = {family: [] for family in LEARNED_FAMILIES}
+    costs, errors, slower = [], [], []
     for folder in sorted(SHIPPED.glob("*/manifest.json")):
         family = json.loads(folder.read_text())["family"]
         # The feature codecs are named as their families are.
         features = folder.parent.name in ("elic", "lic-tcm")
-        pictures = [mosaic(seed) for seed in range(6)] if features else real_pictures(6)
+        pictures = [mosaic(seed) for seed in range(MOSAICS)] if features else real_pictures(PICTURE_COUNT)
         weights = {int(path.stem): path for path in folder.parent.glob("*.safetensors")}
         codecs = [
             make_codec(family, weights=weights, portable=portable, precision=precision)
@@ -166,12 +168,13 @@ def shipped() -> list[Figure]:
                     sizes[way, index], qualities[way, index] = len(stream), psnr_db(decoded, picture)
                     seconds[way] += (encode_s + decode_s) * (index > 0)
                 errors.append(abs(codecs[0].size_bytes(picture, point) / sizes[0, index] - 1))
-            losses.append(np.mean(qualities[0] - qualities[1]))
+            losses[family].append(np.mean(qualities[0] - qualities[1]))
             costs.append(sizes[0].sum() / sizes[2].sum() - 1)
             slower.append(seconds[0] / seconds[2])
     return [
-        at_most(
-            "bfloat16 transforms: loss of PSNR, worst point of the demo's networks", max(losses), "dB", 0.02, COMMAND
+        *(
+            at_most(f"{family}: bfloat16 transforms, loss of PSNR, worst point", max(found), "dB", 0.02, COMMAND)
+            for family, found in losses.items()
         ),
         at_most("estimate without entropy coding: largest error", 100 * max(errors), "%", 0.5, COMMAND),
         at_most("  median error", 100 * median(errors), "%", None, COMMAND),

@@ -209,8 +209,8 @@ class LearnedModels(Section):
     portable: bool = Field(
         True,
         description="Predict what the entropy coder needs in double precision, so that streams decode on other "
-        "devices. `false` is faster, and streams decode on the same processor type, libraries and number of threads alone; a "
-        "checksum tells where they do not.",
+        "devices. `false` is faster, and streams decode on the same processor type, libraries and number of threads "
+        "alone; a checksum tells where they do not.",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="Of the transforms; `bfloat16` is faster on processors and GPUs that have it."
