@@ -258,7 +258,7 @@ def test_the_zoo_is_checked_by_the_digits_in_its_names(tmp_path, server, monkeyp
     name = f"cheng2020_attn-mse-2-{digits}.pth.tar"
     (tmp_path / "served/weights").rename(tmp_path / "served" / name)
     table = {"cheng2020-attn": {"mse": {2: f"{server.url}/{name}", 3: f"{server.url}/{name}".replace(digits, "0" * 8)}}}
-    monkeypatch.setattr("compressai.zoo.image.model_urls", table)
+    monkeypatch.setattr("cfm.codecs.learned.zoo.model_urls", table)
     (tmp_path / "served" / name.replace(digits, "0" * 8)).write_bytes((tmp_path / "served" / name).read_bytes())
     source = {"family": "cheng2020-attn", "zoo": "mse", "quality": 2}
     fetch_checkpoint(source, tmp_path / "kept", tmp_path / "made.pth")

@@ -138,14 +138,19 @@ def test_sizes_are_estimated_without_entropy_coding(folder, family):
         assert codec.size_bytes(picture, 1) == pytest.approx(len(codec.encode(picture, 1)), rel=0.005)
 
 
+def model_and_latent(folder, family):
+    """A network, the channels of its latents, and a latent (1, M, 8, 16) of many different symbols."""
+    channels = ARCHITECTURES[family].latent_channels
+    latent = 6 * torch.randn(1, channels, 8, 16, generator=torch.Generator().manual_seed(3))
+    return load_model(folder / family / "0.safetensors").model, channels, latent
+
+
 @pytest.mark.parametrize("family", ARCHITECTURES)
 @pytest.mark.parametrize("portable", [True, False])
 def test_the_coder_returns_the_latent_that_it_coded(folder, family, portable):
-    architecture = ARCHITECTURES[family]
-    model = load_model(folder / family / "0.safetensors").model
-    latent = 6 * torch.randn(1, architecture.latent_channels, 8, 16, generator=torch.Generator().manual_seed(3))
+    model, channels, latent = model_and_latent(folder, family)
     with torch.inference_mode():
-        coder = LatentCoder(model, architecture.latent_channels, portable)
+        coder = LatentCoder(model, channels, portable)
         coded, quantised = coder.encode(latent)
         assert torch.equal(coder.decode(coded, 2, 4), quantised)
     assert (quantised - latent).abs().max() <= (1 if family == "lic-tcm" else 0.5) + 1e-4
@@ -169,14 +174,12 @@ def test_the_serial_coder_predicts_as_the_network_does(folder):
 def test_close_decisions_are_coded_and_followed(folder, family, monkeypatch):
     """A decoder whose scales differ by less than the guard takes the encoder's tables, also across a boundary."""
     monkeypatch.setattr(entropy, "GUARD", 0.02)
-    architecture = ARCHITECTURES[family]
-    model = load_model(folder / family / "0.safetensors").model
-    latent = 6 * torch.randn(1, architecture.latent_channels, 8, 16, generator=torch.Generator().manual_seed(3))
+    model, channels, latent = model_and_latent(folder, family)
     with torch.inference_mode():
-        coder = LatentCoder(model, architecture.latent_channels, True)
+        coder = LatentCoder(model, channels, True)
         coded, quantised = coder.encode(latent)
         assert len(coded.sides) > 20
-        decoder = LatentCoder(model, architecture.latent_channels, True)
+        decoder = LatentCoder(model, channels, True)
         decoder.prediction = Disturbed(decoder.prediction, 0.01)
         assert torch.equal(decoder.decode(coded, 2, 4), quantised)
         without = dataclasses.replace(coded, sides=())
@@ -204,11 +207,9 @@ class Disturbed:
 
 @pytest.mark.parametrize("family", ARCHITECTURES)
 def test_symbols_that_come_out_otherwise_are_an_error(folder, family):
-    architecture = ARCHITECTURES[family]
-    model = load_model(folder / family / "0.safetensors").model
-    latent = 6 * torch.randn(1, architecture.latent_channels, 8, 16, generator=torch.Generator().manual_seed(3))
+    model, channels, latent = model_and_latent(folder, family)
     with torch.inference_mode():
-        coder = LatentCoder(model, architecture.latent_channels, True)
+        coder = LatentCoder(model, channels, True)
         coded, _ = coder.encode(latent)
         coder.prediction = Disturbed(coder.prediction, 0.1)
         with pytest.raises(BitstreamError, match=r"slice \d of"):

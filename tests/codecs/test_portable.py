@@ -24,7 +24,8 @@ INSTRUCTIONS = {
 """Of torch's own kernels and of the libraries that it calls."""
 
 # Asked for more than it has, a processor stops the program.
-HERE = list(INSTRUCTIONS)[: list(INSTRUCTIONS).index(torch.backends.cpu.get_cpu_capability().lower()) + 1]
+BEST = torch.backends.cpu.get_cpu_capability().lower()
+HERE = {"avx2": ["default", "avx2"]}.get(BEST, list(INSTRUCTIONS) if BEST.startswith("avx") else ["default"])
 
 LARGEST_STEP = 4
 """Of 16-bit samples: what sums of single precision in another order may make in the synthesis."""

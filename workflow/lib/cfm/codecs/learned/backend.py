@@ -21,6 +21,7 @@ with warnings.catch_warnings():
     from compressai.models import Cheng2020Attention, CompressionModel, Elic2022Chandelier
     from compressai.models.sensetime import ResidualBottleneckBlock
     from compressai.ops import quantize_ste
+    from compressai.zoo.image import model_urls
 
 __all__ = [
     "AttentionBlock",
@@ -37,6 +38,7 @@ __all__ = [
     "ResidualBottleneckBlock",
     "conv1x1",
     "conv3x3",
+    "model_urls",
     "pmf_to_quantized_cdf",
     "quantize_ste",
     "subpel_conv3x3",

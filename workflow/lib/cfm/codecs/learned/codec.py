@@ -29,7 +29,7 @@ input's finest scale."""
 class _Network:
     """A loaded network, prepared for coding.
 
-    `digest` is of its weights and of the tables that this machine computed from them.
+    `digest` (4 bytes) is of its weights and of the tables that this machine computed from them.
     """
 
     def __init__(self, loaded: LoadedModel, precision: str, device: str):
@@ -60,7 +60,7 @@ class LearnedCodec:
     architecture : Architecture, optional
         For weights that do not describe themselves.
     portable : bool
-        Whether what the entropy coder needs is predicted in double precision, so that streams decode on every device
+        Whether what the entropy coder needs is predicted in double precision, so that streams decode on other devices
         and with any number of threads. Else it is in single precision, which is faster, and streams decode where the
         device, the processor type, the library versions and the number of threads are those of the encoder.
     precision : str

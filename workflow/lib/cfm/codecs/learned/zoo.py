@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from cfm.codecs.learned import backend  # before the zoo, whose imports would warn
+from cfm.codecs.learned.backend import model_urls
 from cfm.errors import ConfigurationError
 
 DIGITS_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth\.tar$")
@@ -35,9 +35,6 @@ def zoo_address(family: str, metric: str, quality: int) -> Address:
     ConfigurationError
         If the zoo has no such weights.
     """
-    assert backend
-    from compressai.zoo.image import model_urls
-
     url = model_urls.get(family, {}).get(metric, {}).get(quality)
     named = DIGITS_IN_NAME.search(url or "")
     if named is None:
